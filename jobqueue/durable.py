@@ -1,0 +1,97 @@
+"""Files that survive a power cut: the order of write, fsync and rename, in one place.
+
+Blocking; call from a thread. Why this order: without the fsync of the file its name can
+come back empty, without the fsync of the folder the name can be missing altogether.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from jobqueue.job import Json
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder and its parents, durably and for our eyes only."""
+    missing = [folder]
+    while not missing[-1].parent.is_dir():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        if not path.is_dir():
+            path.mkdir(PRIVATE_FOLDER, exist_ok=True)
+            sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def aside(tmp: Path, name: str) -> Path:
+    """A fresh name in `tmp` for something that will become `name`."""
+    return tmp / f"{name[:80]}.{secrets.token_hex(6)}"
+
+
+def write_aside(tmp: Path, name: str, data: bytes, *, durable: bool = True) -> Path:
+    """Write a new file in `tmp` and return it; the caller renames it into place."""
+    part = aside(tmp, name)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def replace(tmp: Path, place: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put `data` under the name `place`, whole or not at all, over whatever was there."""
+    part = write_aside(tmp, place.name, data, durable=durable)
+    try:
+        part.replace(place)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(place.parent)
+
+
+def to_bytes(record: Mapping[str, Json]) -> bytes:
+    """A record as the JSON we keep on disk: readable with `cat`, Hindi as Hindi.
+
+    A lone surrogate (half an emoji cut by some program) becomes `?`: it has no UTF-8.
+    """
+    return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode(errors="replace")
+
+
+def read_record(path: Path) -> dict[str, Json]:
+    """A JSON object from disk. Raises: OSError; ValueError if it is not one."""
+    record = json.loads(path.read_bytes())
+    if not isinstance(record, dict):
+        raise ValueError(f"{path.name} holds no JSON object")
+    return record

@@ -1,0 +1,121 @@
+"""Where the media of a job lies between two stages, and the local folder that holds it."""
+
+import asyncio
+import contextlib
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import aiofiles
+
+from jobqueue import durable
+from jobqueue.errors import ChecksumMismatch, MediaMissing, PathRefused
+
+PART = re.compile(r"[^/\\\0:]{1,120}")
+MAX_PATH_BYTES = 400
+
+
+class Storage(Protocol):
+    """Files by path, such as `2025-01-27/BI/video_1/audio.wav`.
+
+    Every call raises PathRefused for a path that is malformed or leaves the storage,
+    and QueueUnreachable when the storage cannot be asked just now.
+    """
+
+    async def put(self, path: str, source: Path) -> None:
+        """Store a copy of `source`, whole or not at all; when this returns, it survives a power cut."""
+        ...
+
+    async def get(self, path: str, target: Path) -> None:
+        """Copy the file to `target`. Raises: MediaMissing."""
+        ...
+
+    async def listing(self, folder: str) -> dict[str, int]:
+        """Size in bytes of each file directly in `folder`, by name; empty if there is no such folder."""
+        ...
+
+
+class DirectoryStorage:
+    """Storage in a local folder."""
+
+    def __init__(self, root: Path, tmp: Path) -> None:
+        """`tmp` must lie on the same file system as `root`."""
+        self._root = root
+        self._tmp = tmp
+
+    def locate(self, path: str) -> Path:
+        """Where the file lies or would lie. Raises: PathRefused."""
+        parts = path.split("/")
+        if len(path.encode(errors="replace")) > MAX_PATH_BYTES or not all(
+            PART.fullmatch(part) and not part.startswith(".") and part.isprintable() for part in parts
+        ):
+            raise PathRefused(path)
+        place = self._root.joinpath(*parts)
+        # A link planted in the folder must not lead out of it.
+        if not place.resolve().is_relative_to(self._root.resolve()):
+            raise PathRefused(path)
+        return place
+
+    async def put(self, path: str, source: Path) -> None:
+        async with aiofiles.open(source, "rb") as file:
+            await self.receive(path, _pieces(file))
+
+    async def receive(
+        self, path: str, pieces: AsyncIterator[bytes], *, sha256: bytes | None = None
+    ) -> tuple[int, bytes]:
+        """Store what arrives piece by piece.
+
+        Args:
+            sha256: digest the whole must have.
+        Returns: size in bytes and SHA-256 digest of what was stored.
+        Raises: ChecksumMismatch; whatever `pieces` raises. Nothing is stored then.
+        """
+        place = self.locate(path)
+        digest, size_bytes = hashlib.sha256(), 0
+        part = durable.aside(self._tmp, place.name)
+        try:
+            async with aiofiles.open(part, "xb") as file:
+                async for piece in pieces:
+                    digest.update(piece)
+                    size_bytes += len(piece)
+                    await file.write(piece)
+            if sha256 is not None and digest.digest() != sha256:
+                raise ChecksumMismatch(path)
+            await asyncio.to_thread(_keep, part, place)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()
+        return size_bytes, digest.digest()
+
+    async def get(self, path: str, target: Path) -> None:
+        place = self.locate(path)
+        try:
+            async with aiofiles.open(place, "rb") as source, aiofiles.open(target, "wb") as copy:
+                async for piece in _pieces(source):
+                    await copy.write(piece)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise MediaMissing(path) from None
+
+    async def listing(self, folder: str) -> dict[str, int]:
+        return await asyncio.to_thread(_sizes, self.locate(folder))
+
+
+def _keep(part: Path, place: Path) -> None:
+    """The moment a file becomes part of the storage: its bytes first, then its name."""
+    durable.make_folder(place.parent)
+    durable.sync_file(part)
+    part.replace(place)
+    durable.sync_folder(place.parent)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    if not folder.is_dir():
+        return {}
+    return {entry.name: entry.stat().st_size for entry in folder.iterdir() if entry.is_file()}
+
+
+async def _pieces(file: "aiofiles.threadpool.binary.AsyncBufferedReader") -> AsyncIterator[bytes]:
+    while piece := await file.read(1 << 20):
+        yield piece
