@@ -8,6 +8,17 @@ from jobqueue.job import Claim, Delivery, Job, Json, Kind, Orders, Progress, Res
 from jobqueue.lifecycle import State
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a job whose attempt failed."""
+
+    state: State
+    """Pending again, or failed."""
+    retry_count: int
+    not_before: float | None
+    """Unix seconds before which it is not tried again."""
+
+
 class WorkQueue(Protocol):
     """What a worker may ask of any queue, in the bot's process or across the network.
 
@@ -32,7 +43,9 @@ class WorkQueue(Protocol):
 
     async def complete(self, claim: Claim, result: Result) -> None: ...
 
-    async def fail(self, claim: Claim, reason: str, *, permanent: bool = False) -> None: ...
+    async def fail(self, claim: Claim, reason: str, *, permanent: bool = False) -> Verdict:
+        """The attempt failed; `permanent` if no retry can cure it."""
+        ...
 
     async def release(self, claim: Claim) -> None:
         """Hand the job back, no attempt counted."""
@@ -54,9 +67,9 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs to list; None means any."""
+    """Which jobs of a kind to list; None means any."""
 
-    kind: Kind | None = None
+    kind: Kind
     states: frozenset[State] | None = None
     channel: str | None = None
     date: str | None = None

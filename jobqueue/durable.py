@@ -47,7 +47,7 @@ def sync_file(path: Path) -> None:
 
 def aside(tmp: Path, name: str) -> Path:
     """A fresh name in `tmp` for something that will become `name`."""
-    return tmp / f"{name[:80]}.{secrets.token_hex(6)}"
+    return tmp / f"{secrets.token_hex(6)}-{name[:60]}"
 
 
 def write_aside(tmp: Path, name: str, data: bytes, *, durable: bool = True) -> Path:

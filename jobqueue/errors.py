@@ -88,6 +88,10 @@ class AlreadyOwned(QueueError):
         self.data_dir = data_dir
 
 
+class QueueUnwritable(QueueError):
+    """The disk is full, read-only or broken: nothing can be accepted now."""
+
+
 class QueueUnreachable(QueueError):
     """The bot's endpoint did not answer, or cannot serve just now; the same call may work later."""
 

@@ -1,6 +1,7 @@
 """What a job is: one piece of work, its claim by a worker, and what a worker says of itself."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,12 @@ Result: TypeAlias = Mapping[str, Json]
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """No `_`, so that `{worker_id}_{job_id}.json` splits at its last one."""
 WORKER_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+def video_job_id(audio_job_id: str) -> str:
+    """Id of the video job that grows from an audio job: always the same one, so a crash cannot make two."""
+    derived = f"{audio_job_id}-video"
+    return derived if JOB_ID.fullmatch(derived) else uuid.uuid5(uuid.NAMESPACE_OID, audio_job_id).hex
 
 
 class Kind(StrEnum):

@@ -13,7 +13,8 @@ import aiofiles
 from jobqueue import durable
 from jobqueue.errors import ChecksumMismatch, MediaMissing, PathRefused
 
-PART = re.compile(r"[^/\\\0:]{1,120}")
+PART = re.compile(r"[^/\\\0]+")
+MAX_PART_BYTES = 200
 MAX_PATH_BYTES = 400
 
 
@@ -37,6 +38,23 @@ class Storage(Protocol):
         ...
 
 
+def check_path(path: str) -> None:
+    """Raises: PathRefused if the path is malformed or leads anywhere but down."""
+    if len(path.encode(errors="replace")) > MAX_PATH_BYTES or not all(
+        _is_name(part) for part in path.split("/")
+    ):
+        raise PathRefused(path)
+
+
+def _is_name(part: str) -> bool:
+    return (
+        PART.fullmatch(part) is not None
+        and not part.startswith(".")
+        and part.isprintable()
+        and len(part.encode(errors="replace")) <= MAX_PART_BYTES
+    )
+
+
 class DirectoryStorage:
     """Storage in a local folder."""
 
@@ -47,12 +65,8 @@ class DirectoryStorage:
 
     def locate(self, path: str) -> Path:
         """Where the file lies or would lie. Raises: PathRefused."""
-        parts = path.split("/")
-        if len(path.encode(errors="replace")) > MAX_PATH_BYTES or not all(
-            PART.fullmatch(part) and not part.startswith(".") and part.isprintable() for part in parts
-        ):
-            raise PathRefused(path)
-        place = self._root.joinpath(*parts)
+        check_path(path)
+        place = self._root / path
         # A link planted in the folder must not lead out of it.
         if not place.resolve().is_relative_to(self._root.resolve()):
             raise PathRefused(path)

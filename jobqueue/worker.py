@@ -125,7 +125,7 @@ class Worker:
         if why is Interruption.STOP:
             await self._tell(claim, "handed back", lambda: self._queue.release(claim))
 
-    async def _tell(self, claim: Claim, what: str, call: Callable[[], Awaitable[None]]) -> None:
+    async def _tell(self, claim: Claim, what: str, call: Callable[[], Awaitable[object]]) -> None:
         try:
             await insist(call, f"job {claim.job_id} to be {what}")
         except (LeaseLost, InvalidTransition, JobNotFound) as error:

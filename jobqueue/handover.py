@@ -1,0 +1,356 @@
+"""How jobs pass between the queue and the workers: claims, leases, and what comes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jobqueue.admission import Admission
+from jobqueue.backend import Verdict
+from jobqueue.clock import Clock
+from jobqueue.errors import JobInvalid, JobNotFound, LeaseLost, PathRefused
+from jobqueue.index import Entry
+from jobqueue.job import (
+    Claim,
+    Delivery,
+    Job,
+    Json,
+    Kind,
+    Orders,
+    Progress,
+    Result,
+    WorkerReport,
+    video_job_id,
+)
+from jobqueue.leases import ClaimTokens, Lease, Leases
+from jobqueue.ledger import Ledger
+from jobqueue.lifecycle import Event, State, after_failure, next_state
+from jobqueue.pace import Pace
+from jobqueue.retry import backoff_s
+from jobqueue.roster import Roster
+from jobqueue.storage import DirectoryStorage
+from jobqueue.uninterrupted import uninterrupted
+from jobqueue.waiters import Waiters
+from jobqueue.wire import OWN_FIELDS, timestamp
+
+OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
+"""Fields a job carries of the worker that has it."""
+NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | {"claim_token", "organized_path", "last_worker_id"}
+"""Fields that no result may change."""
+REASON_MAX = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """How patient the queue is."""
+
+    max_failures: int = 3
+    """Failed deliveries after which a job is given up."""
+    retry_base_s: float = 30
+    retry_cap_s: float = 900
+    lease_s: float = 90
+    """How long a claim lives without a heartbeat."""
+    first_lease_s: float = 15
+    """The same before the first heartbeat, for a claim that names a claim_id."""
+    stuck_s: float = 30 * 60
+    """How long a claim lives without progress; without heartbeats too, if it names no claim_id."""
+
+
+class Handover:
+    """Hands jobs out and takes outcomes in; the WorkQueue's side of DirectoryQueue."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        admission: Admission,
+        storage: DirectoryStorage,
+        roster: Roster,
+        waiters: Waiters,
+        tokens: ClaimTokens,
+        clock: Clock,
+        policy: QueuePolicy,
+    ) -> None:
+        self._ledger = ledger
+        self._admission = admission
+        self._storage = storage
+        self._roster = roster
+        self._waiters = waiters
+        self._tokens = tokens
+        self._clock = clock
+        self._policy = policy
+        self._leases = Leases()
+        self.paces = {kind: Pace() for kind in Kind}
+
+    def lease(self, kind: Kind, job_id: str) -> Lease | None:
+        return self._leases.get(kind, job_id)
+
+    # --- handing out
+
+    async def claim(
+        self, kind: Kind, worker: WorkerReport, claim_id: str | None, wait_s: float
+    ) -> Delivery | None:
+        await self._roster.saw(kind, worker)
+        deadline = self._clock.monotonic() + wait_s
+        while True:
+            await self.sweep(kind)
+            delivery = await uninterrupted(self._deliver(kind, worker.worker_id, claim_id))
+            left_s = deadline - self._clock.monotonic()
+            if delivery is not None or left_s <= 0:
+                return delivery
+            due = self._ledger.indexes[kind].next_due(self._clock.now())
+            soon_s = left_s if due is None else min(left_s, max(due - self._clock.now(), 0.01))
+            if not await self._waiters.wait(kind, claim_id, soon_s):
+                return None
+
+    async def _deliver(self, kind: Kind, worker_id: str, claim_id: str | None) -> Delivery | None:
+        """The job this claim already has, else the next one that is ready."""
+        if claim_id is not None:
+            lease = self._leases.of_claim(kind, worker_id, claim_id)
+            if lease is not None:
+                return self._delivery(lease)
+        while (entry := self._ledger.indexes[kind].next_ready(self._clock.now())) is not None:
+            async with self._ledger.lock(kind, entry.job_id):
+                if self._ledger.indexes[kind].get(entry.job_id) is not entry:
+                    continue  # cancelled, or moved in another way, while we waited for the lock
+                lease = await self._take(entry, worker_id, claim_id)
+                if lease is not None:
+                    return self._delivery(lease)
+        return None
+
+    async def _take(self, entry: Entry, worker_id: str, claim_id: str | None) -> Lease | None:
+        next_state(entry.job_id, entry.state, Event.CLAIM)
+        added: dict[str, Json] = {
+            "worker_id": worker_id,
+            "processing_started_at": timestamp(self._clock.now()),
+            "claim_id": claim_id,
+        }
+        try:
+            job = await self._ledger.take(entry, worker_id, added)
+        except JobNotFound:
+            return None  # somebody took the file away, or it is no job
+        except BaseException:
+            self._ledger.indexes[entry.kind].put(entry)  # back in line
+            raise
+        return self.grant(
+            job, worker_id, self._policy.stuck_s if claim_id is None else self._policy.first_lease_s
+        )
+
+    def grant(self, job: Job, worker_id: str, lease_s: float) -> Lease:
+        """Give the worker a lease on a job that is in processing."""
+        now = self._clock.monotonic()
+        lease = Lease(job.kind, job, worker_id, job.text("claim_id") or None, now, now + lease_s, now)
+        self._leases.grant(lease)
+        return lease
+
+    def regrant(self, job: Job, worker_id: str) -> None:
+        """After a start: the worker may have outlived us, so its job gets a fresh lease."""
+        self.grant(job, worker_id, self._policy.lease_s if job.text("claim_id") else self._policy.stuck_s)
+
+    def _delivery(self, lease: Lease) -> Delivery:
+        job = lease.job
+        token = self._tokens.mint(job.kind, job.id, lease.worker_id, job.epoch)
+        claim = Claim(job.kind, job.id, lease.worker_id, token)
+        return Delivery(job, claim, max(lease.ends_at - self._clock.monotonic(), 0))
+
+    # --- while it is out
+
+    async def heartbeat(self, kind: Kind, worker: WorkerReport) -> Orders:
+        await self._roster.saw(kind, worker)
+        await self.sweep(kind)
+        held = self._leases.of_worker(kind, worker.worker_id)
+        for lease in held:
+            self._renew(lease)
+        thought = worker.current_job
+        if thought is None or any(lease.job.id == thought for lease in held):
+            return Orders()
+        entry = self._ledger.indexes[kind].get(thought)
+        if entry is not None and entry.state is State.CANCELLED:
+            return Orders(cancel=frozenset({thought}))
+        return Orders(lost=frozenset({thought}))
+
+    async def progress(self, claim: Claim, progress: Progress) -> bool:
+        """Whether a person has cancelled the job. Raises: JobNotFound, LeaseLost."""
+        entry = self._ledger.entry(claim.kind, claim.job_id)
+        if entry.state is State.CANCELLED and self._tokens.proves(claim, entry.epoch):
+            return True
+        lease = await self._held(claim)
+        before, lease.progress = lease.progress, progress
+        lease.moved_at = self._clock.monotonic()
+        self._renew(lease)
+        if before is None or (before.message, before.chunk) != (progress.message, progress.chunk):
+            await self._ledger.note_progress(
+                lease.job, percent=progress.percent, message=progress.message, chunk=progress.chunk
+            )
+        else:
+            self._ledger.tell(lease.job, "progress", State.PROCESSING)
+        return False
+
+    def _renew(self, lease: Lease) -> None:
+        lease.ends_at = max(lease.ends_at, self._clock.monotonic() + self._policy.lease_s)
+
+    async def _held(self, claim: Claim) -> Lease:
+        """The caller's lease. Raises: JobNotFound; LeaseLost if it is not the caller's, or over."""
+        entry = self._ledger.entry(claim.kind, claim.job_id)
+        await self.sweep(claim.kind)
+        lease = self._leases.get(claim.kind, claim.job_id)
+        if lease is None or lease.worker_id != claim.worker_id or not self._tokens.proves(claim, entry.epoch):
+            raise LeaseLost(claim.job_id, claim.worker_id)
+        return lease
+
+    async def sweep(self, kind: Kind) -> None:
+        """Take back the jobs whose lease is over."""
+        for lease, reason in self._leases.expired(self._clock.monotonic(), stuck_s=self._policy.stuck_s):
+            if lease.kind is kind:
+                await self.expire(lease, reason)
+
+    async def take_back(self, kind: Kind, worker_id: str, reason: str) -> None:
+        """The worker is known to be dead: its jobs return at once, the delivery counted."""
+        for lease in self._leases.of_worker(kind, worker_id):
+            await self.expire(lease, reason)
+
+    async def expire(self, lease: Lease, reason: str) -> None:
+        async with self._ledger.lock(lease.kind, lease.job.id):
+            if self._leases.get(lease.kind, lease.job.id) is lease:
+                await uninterrupted(self._failed(lease, reason, permanent=False, expired=True))
+
+    # --- taking in
+
+    async def complete(self, claim: Claim, result: Result) -> None:
+        """Raises: JobNotFound, LeaseLost; JobInvalid if the recording it names was never uploaded."""
+        async with self._ledger.lock(claim.kind, claim.job_id):
+            if await self._is_settled(claim, State.COMPLETED):
+                return
+            lease = await self._held_here(claim)
+            await uninterrupted(self._completed(lease, result))
+
+    async def _completed(self, lease: Lease, result: Result) -> None:
+        next_state(lease.job.id, State.PROCESSING, Event.COMPLETE)
+        taken_s = self._clock.monotonic() - lease.granted_at
+        told = {
+            name: value for name, value in result.items() if name not in NOT_A_RESULT and value is not None
+        }
+        fields = {**lease.job.fields, **told, "completed_at": timestamp(self._clock.now())}
+        fields["processing_seconds"] = round(taken_s, 3)
+        job = replace(lease.job, fields=fields)
+        offspring = None
+        if job.kind is Kind.AUDIO:
+            job = self._with_recording(job)
+            if (
+                "audio_path" in job.fields
+                and self._ledger.indexes[Kind.VIDEO].get(video_job_id(job.id)) is None
+            ):
+                offspring = self._admission.offspring(job)
+        await self._ledger.move(
+            job, State.COMPLETED, Event.COMPLETE, offspring=offspring, worker_id=lease.worker_id
+        )
+        self._leases.end(job.kind, job.id)
+        self.paces[job.kind].learn(job, taken_s)
+        await self._roster.finished(job.kind, lease.worker_id, taken_s=taken_s)
+        if offspring is not None:
+            self._waiters.wake(Kind.VIDEO)
+
+    def _with_recording(self, job: Job) -> Job:
+        """The audio job with the path of its recording, if that lies in the storage."""
+        named = job.text("audio_path")
+        path = named or f"{job.organized_path}/audio.wav"
+        with_path = {**job.fields, "audio_path": path}
+        without = {name: value for name, value in job.fields.items() if name != "audio_path"}
+        try:
+            there = self._is_stored(self._storage.locate(path))
+        except PathRefused:
+            raise JobInvalid({"audio_path": "must be a relative path below files/"}) from None
+        if not there and named and not job.text("gofile_link"):
+            raise JobInvalid({"audio_path": f"there is no file {named!r}: upload it with PUT /files/ first"})
+        return replace(job, fields=with_path if there else without)
+
+    @staticmethod
+    def _is_stored(path: Path) -> bool:
+        return path.is_file()
+
+    async def fail(self, claim: Claim, reason: str, *, permanent: bool) -> Verdict:
+        """Raises: JobNotFound, LeaseLost."""
+        async with self._ledger.lock(claim.kind, claim.job_id):
+            if await self._is_settled(claim, State.FAILED) or await self._is_handed_back(claim):
+                job = await self._ledger.read(self._ledger.entry(claim.kind, claim.job_id))
+                state = self._ledger.entry(claim.kind, claim.job_id).state
+                return Verdict(state, job.retry_count, job.not_before)
+            lease = await self._held_here(claim)
+            return await uninterrupted(self._failed(lease, reason, permanent=permanent, expired=False))
+
+    async def _failed(self, lease: Lease, reason: str, *, permanent: bool, expired: bool) -> Verdict:
+        job, now = lease.job, self._clock.now()
+        failures = job.retry_count + 1
+        event = after_failure(
+            failures, max_failures=self._policy.max_failures, permanent=permanent, expired=expired
+        )
+        state = next_state(job.id, State.PROCESSING, event)
+        fields: dict[str, Json] = {
+            **job.fields,
+            "error_message": reason[:REASON_MAX],
+            "last_failed_at": timestamp(now),
+        }
+        job = replace(job, retry_count=failures, fields=fields)
+        if state is State.PENDING:
+            delay_s = 0.0 if expired else self._delay_s(failures)
+            job = _freed(replace(job, not_before=round(now + delay_s, 3) if delay_s else None))
+        await self._ledger.move(job, state, event, worker_id=lease.worker_id, reason=reason, attempt=failures)
+        self._leases.end(job.kind, job.id)
+        await self._roster.finished(job.kind, lease.worker_id, taken_s=None)
+        if state is State.PENDING:
+            self._waiters.wake(job.kind)
+        return Verdict(state, job.retry_count, job.not_before)
+
+    def _delay_s(self, failures: int) -> float:
+        return backoff_s(failures, base_s=self._policy.retry_base_s, cap_s=self._policy.retry_cap_s)
+
+    async def release(self, claim: Claim) -> None:
+        """Raises: JobNotFound, LeaseLost."""
+        async with self._ledger.lock(claim.kind, claim.job_id):
+            if await self._is_handed_back(claim):
+                return
+            lease = await self._held_here(claim)
+            await uninterrupted(self._released(lease))
+
+    async def _released(self, lease: Lease) -> None:
+        state = next_state(lease.job.id, State.PROCESSING, Event.RELEASE)
+        await self._ledger.move(_freed(lease.job), state, Event.RELEASE, worker_id=lease.worker_id)
+        self._leases.end(lease.kind, lease.job.id)
+        self._waiters.wake(lease.kind)
+
+    def forget(self, kind: Kind, job_id: str) -> None:
+        """The job was taken from its worker by a person."""
+        self._leases.end(kind, job_id)
+
+    async def _held_here(self, claim: Claim) -> Lease:
+        """As `_held`, for a caller that has the job's lock, which a sweep would wait for."""
+        entry = self._ledger.entry(claim.kind, claim.job_id)
+        lease = self._leases.get(claim.kind, claim.job_id)
+        if lease is None or lease.worker_id != claim.worker_id or not self._tokens.proves(claim, entry.epoch):
+            raise LeaseLost(claim.job_id, claim.worker_id)
+        if lease.ends_at <= self._clock.monotonic():
+            await uninterrupted(
+                self._failed(lease, f"worker {lease.worker_id} fell silent", permanent=False, expired=True)
+            )
+            raise LeaseLost(claim.job_id, claim.worker_id)
+        return lease
+
+    async def _is_settled(self, claim: Claim, state: State) -> bool:
+        """Whether the same holder has reported this outcome before: the answer got lost."""
+        entry = self._ledger.entry(claim.kind, claim.job_id)
+        if entry.state is not state or not self._tokens.proves(claim, entry.epoch):
+            return False
+        return (await self._ledger.read(entry)).text("worker_id") == claim.worker_id
+
+    async def _is_handed_back(self, claim: Claim) -> bool:
+        """Whether the same holder's claim ended with the job back in pending, where it still is."""
+        entry = self._ledger.entry(claim.kind, claim.job_id)
+        if entry.state is not State.PENDING or not self._tokens.proves(claim, entry.epoch - 1):
+            return False
+        return (await self._ledger.read(entry)).text("last_worker_id") == claim.worker_id
+
+
+def _freed(job: Job) -> Job:
+    """The job as it goes back to pending: a new epoch, so that its old claim is stale from now on."""
+    fields: Mapping[str, Json] = {
+        name: value for name, value in job.fields.items() if name not in OF_THE_CLAIM
+    }
+    return replace(job, epoch=job.epoch + 1, fields={**fields, "last_worker_id": job.text("worker_id")})
