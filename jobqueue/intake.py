@@ -34,8 +34,10 @@ INHERITED = (
 class Profiles(Protocol):
     """What the queue asks about channels."""
 
-    default_code: str
-    """The channel of a job that names none."""
+    @property
+    def default_code(self) -> str:
+        """The channel of a job that names none."""
+        ...
 
     def profile(self, code: str) -> Mapping[str, Json]:
         """The channel's settings, to be frozen into a job; defaults for a channel nobody has set up."""

@@ -1,0 +1,95 @@
+"""`/files`: media in and out, whole or not at all."""
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from aiohttp import ClientPayloadError, web
+
+from bot.endpoint.problems import Problem
+from jobqueue.errors import MediaMissing, QueueUnwritable
+from jobqueue.storage import DirectoryStorage
+
+FILE_MAX_BYTES = 4 << 30
+"""A WAV cannot be longer; at 24 kHz mono that is a day of speech."""
+PIECE_BYTES = 1 << 18
+DIGEST = re.compile(r"(?:^|,\s*)sha-256=:([A-Za-z0-9+/=]{44}):")
+
+
+class FileRoutes:
+    """Uploads and downloads below `files/`; a path that ends in `/` lists a folder."""
+
+    def __init__(self, storage: DirectoryStorage) -> None:
+        self._storage = storage
+
+    def table(self) -> list[web.RouteDef]:
+        return [
+            web.put("/files/{path:.+}", self.store),
+            web.get("/files/{path:.+}", self.fetch),
+        ]
+
+    async def store(self, request: web.Request) -> web.Response:
+        path = request.match_info["path"]
+        self._storage.locate(path)  # refuse a bad path before a byte is read
+        if (request.content_length or 0) > FILE_MAX_BYTES:
+            raise _too_large()
+        try:
+            size_bytes, digest = await self._storage.receive(
+                path, _pieces(request), sha256=_expected_digest(request)
+            )
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise QueueUnwritable(f"the file cannot be written: {error.strerror or error}") from error
+        return web.json_response(
+            {"path": path, "size_bytes": size_bytes, "sha256": digest.hex()}, status=HTTPStatus.CREATED
+        )
+
+    async def fetch(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        if path.endswith("/"):
+            return web.json_response({"files": await self._storage.listing(path.removesuffix("/"))})
+        place = self._storage.locate(path)
+        if not place.is_file():
+            raise MediaMissing(path)
+        # Never shown in a page of our own origin, whatever somebody uploaded.
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return web.FileResponse(place, headers=headers)
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it arrives, bounded: aiohttp's own limit does not hold for streams."""
+    received = 0
+    try:
+        async for piece in request.content.iter_chunked(PIECE_BYTES):
+            received += len(piece)
+            if received > FILE_MAX_BYTES:
+                raise _too_large()
+            yield piece
+    except ClientPayloadError as error:
+        raise ConnectionResetError("the upload broke off") from error
+    if request.content_length is not None and received != request.content_length:
+        raise Problem(HTTPStatus.BAD_REQUEST, "fewer bytes arrived than Content-Length announced")
+
+
+def _expected_digest(request: web.Request) -> bytes | None:
+    """The SHA-256 the caller names: RFC 9530 `Content-Digest`, or `X-Content-SHA256` in hexadecimal."""
+    plain, standard = request.headers.get("X-Content-SHA256"), request.headers.get("Content-Digest")
+    try:
+        if plain is not None:
+            digest = bytes.fromhex(plain.strip())
+        elif standard is not None and (found := DIGEST.search(standard)) is not None:
+            digest = base64.b64decode(found[1], validate=True)
+        else:
+            return None
+    except (ValueError, binascii.Error):
+        digest = b""
+    if len(digest) != 32:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the SHA-256 of the upload is malformed")
+    return digest
+
+
+def _too_large() -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a file may have {FILE_MAX_BYTES} bytes at most")

@@ -1,0 +1,47 @@
+"""`/health`: whether the bot can do its work, and if not, why. It tells nothing else."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+from aiohttp import web
+
+from jobqueue.clock import Clock
+
+FREE_MIN_BYTES = 500 << 20
+"""Room for one more video of 20 minutes."""
+
+Check = Callable[[], str | None]
+"""Returns what is wrong, None if nothing is."""
+
+
+class HealthRoutes:
+    """One call, open to all."""
+
+    def __init__(self, clock: Clock, checks: Sequence[Check]) -> None:
+        self._clock = clock
+        self._checks = checks
+        self._started_at = clock.monotonic()
+
+    def table(self) -> list[web.RouteDef]:
+        return [web.get("/health", self.health)]
+
+    async def health(self, _request: web.Request) -> web.Response:
+        reasons = [reason for check in self._checks if (reason := check()) is not None]
+        body = {
+            "status": "degraded" if reasons else "ok",
+            "reasons": reasons,
+            "uptime_s": round(self._clock.monotonic() - self._started_at, 1),
+        }
+        return web.json_response(body, status=HTTPStatus.OK)
+
+
+def disk_check(data_dir: Path) -> Check:
+    """A check of the room left for new work."""
+
+    def check() -> str | None:
+        free_bytes = shutil.disk_usage(data_dir).free
+        return None if free_bytes >= FREE_MIN_BYTES else f"only {free_bytes >> 20} MB are free on the disk"
+
+    return check

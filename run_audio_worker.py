@@ -1,0 +1,88 @@
+"""The audio worker: joins the objects of the process and runs them until SIGTERM."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import logs
+from jobqueue.client import Connection, HttpQueue, HttpStorage
+from jobqueue.errors import KeyRefused
+from jobqueue.job import Kind, WorkerReport
+from jobqueue.worker import Worker
+from settings import EXIT_CONFIG, WorkerSettings, load
+from signals import stop_on_signals
+from workers.audio.embedded import EmbeddedVoice
+from workers.audio.narrator import Narrator
+
+log = logging.getLogger(__name__)
+
+
+async def main(settings: WorkerSettings, key: str) -> None:
+    """Speak scripts until SIGTERM. Raises: KeyRefused, in a group."""
+    stop = stop_on_signals()
+    identity = WorkerReport(
+        settings.worker_id, hostname=socket.gethostname(), vastai_instance_id=settings.vastai_instance_id
+    )
+    with tempfile.TemporaryDirectory(prefix="scriptreel-audio-") as work_dir:
+        async with Connection(settings.file_server_url, key) as connection:
+            narrator = Narrator(
+                EmbeddedVoice(),
+                HttpStorage(connection),
+                Path(work_dir),
+                chunk_size=settings.chunk_size,
+                speed=settings.audio_speed,
+            )
+            worker = Worker(
+                HttpQueue(connection), Kind.AUDIO, identity, narrator.handle, wait_s=settings.poll_interval
+            )
+            log.info(
+                "worker %s: embedded voice, waits for scripts from %s",
+                identity.worker_id,
+                settings.file_server_url,
+            )
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(worker.run(stop), name="worker")
+    log.info("worker %s: stopped", identity.worker_id)
+
+
+def find_key(settings: WorkerSettings) -> str:
+    """The endpoint's key: from the settings, else the one a bot on this machine keeps."""
+    if settings.file_server_api_key:
+        return settings.file_server_api_key
+    try:
+        return (settings.data_dir / "api_key").read_text(encoding="ascii").strip()
+    except OSError:
+        give_up(
+            "no key: set FILE_SERVER_API_KEY to the bot's (it lies in queue/api_key), or start the bot first"
+        )
+
+
+def check_engine(settings: WorkerSettings) -> None:
+    """Refuse an engine this version does not have, rather than speak in another voice than asked for."""
+    if settings.speech_engine == "f5":
+        give_up(
+            "SPEECH_ENGINE=f5: this version speaks with the embedded voice only; set it to auto or embedded"
+        )
+
+
+def give_up(sentence: str) -> NoReturn:
+    """Say what a person must mend, and exit."""
+    print(sentence, file=sys.stderr)  # noqa: T201
+    raise SystemExit(EXIT_CONFIG)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    worker_settings = load(WorkerSettings)
+    check_engine(worker_settings)
+    worker_key = find_key(worker_settings)
+    logs.set_up(worker_settings.log_level, worker_settings.log_format, frozenset({worker_key}))
+    try:
+        asyncio.run(main(worker_settings, worker_key))
+    except* KeyRefused as refused:
+        give_up(str(refused.exceptions[0]))
