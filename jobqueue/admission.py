@@ -56,19 +56,11 @@ class Admission:
                 raise JobExists(job_id)
         return job_id
 
-    def offspring(self, parent: Job) -> Job:
+    async def offspring(self, parent: Job) -> Job:
         """The video job that grows from a finished audio job; not entered yet."""
         job_id, fields = self._intake.check(Kind.VIDEO, {}, parent=parent)
-        return self._intake.complete(Kind.VIDEO, job_id, fields, now=self._clock.now())
-
-    def numbered(self, job: Job) -> Job:
-        """The job with its running number, if it has none; blocking."""
-        name = f"{job.kind}_counter"
-        if name in job.fields:
-            return job
-        # Not synced on its own: the job's record, which is, says which number was the last.
-        number = self._counters.increment(job.kind, durable_write=False)
-        return replace(job, fields={**job.fields, name: number})
+        job = self._intake.complete(Kind.VIDEO, job_id, fields, now=self._clock.now())
+        return await on_disk(lambda: self._numbered(job))
 
     async def collect(self, kind: Kind) -> None:
         """Admit what somebody dropped into `pending/`; what is no job is set aside."""
@@ -115,12 +107,21 @@ class Admission:
         job = self._intake.complete(kind, job_id, fields, now=self._clock.now())
 
         def write() -> Job:
-            written = self.numbered(job)
+            written = self._numbered(job)
             self._folders.write(written, State.PENDING, instead_of=dropped)
             return written
 
         await self._ledger.accept(write)
         self._ready(kind)
+
+    def _numbered(self, job: Job) -> Job:
+        """The job with its running number, if it has none; blocking."""
+        name = f"{job.kind}_counter"
+        if name in job.fields:
+            return job
+        # Not synced on its own: the job's record, which is, says which number was the last.
+        number = self._counters.increment(job.kind, durable_write=False)
+        return replace(job, fields={**job.fields, name: number})
 
     async def _parent(self, kind: Kind, record: Mapping[str, Json]) -> Job | None:
         """The audio job that a video job names, if the queue knows it."""

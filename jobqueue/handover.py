@@ -229,6 +229,7 @@ class Handover:
             name: value for name, value in result.items() if name not in NOT_A_RESULT and value is not None
         }
         fields = {**lease.job.fields, **told, "completed_at": timestamp(self._clock.now())}
+        fields.pop("claim_id", None)
         fields["processing_seconds"] = round(taken_s, 3)
         job = replace(lease.job, fields=fields)
         offspring = None
@@ -238,7 +239,7 @@ class Handover:
                 "audio_path" in job.fields
                 and self._ledger.indexes[Kind.VIDEO].get(video_job_id(job.id)) is None
             ):
-                offspring = self._admission.offspring(job)
+                offspring = await self._admission.offspring(job)
         await self._ledger.move(
             job, State.COMPLETED, Event.COMPLETE, offspring=offspring, worker_id=lease.worker_id
         )

@@ -55,7 +55,10 @@ class Endpoint:
     ) -> None:
         self._queue = queue
         self._settings = settings
-        self.application = web.Application(
+        self.listening = asyncio.Event()
+        self.addresses: list[tuple[str, int]] = []
+        """Where it listens, once it does: port 0 means any free one."""
+        self._application = web.Application(
             middlewares=[as_problems, KeyCheck(settings.key, links).middleware],
             client_max_size=BODY_MAX_BYTES,
         )
@@ -66,13 +69,13 @@ class Endpoint:
             HealthRoutes(clock, checks).table(),
         )
         for table in tables:
-            self.application.add_routes(table)
+            self._application.add_routes(table)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Listen until `stop`. Raises: PortTaken."""
         # A caller that hangs up in a long wait must not be given a job: its handler is cancelled.
         runner = web.AppRunner(
-            self.application, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+            self._application, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
         )
         await runner.setup()
         try:
@@ -83,12 +86,13 @@ class Endpoint:
                 raise PortTaken(
                     self._settings.host, self._settings.port, error.strerror or str(error)
                 ) from None
-            log.info("endpoint: listens on %s", " and ".join(_addresses(runner)))
+            self.addresses = [(str(address[0]), int(address[1])) for address in runner.addresses]
+            log.info(
+                "endpoint: listens on %s",
+                " and ".join(f"http://{host}:{port}" for host, port in self.addresses),
+            )
+            self.listening.set()
             await stop.wait()
             self._queue.dismiss_waiting()
         finally:
             await runner.cleanup()
-
-
-def _addresses(runner: web.AppRunner) -> list[str]:
-    return [f"http://{address[0]}:{address[1]}" for address in runner.addresses]

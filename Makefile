@@ -1,0 +1,52 @@
+# Scriptreel: `make help` lists what can be done.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-worker demo run worker test check format bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY_WORKER := $(VENV)/.ready-worker
+SOURCES := bot jobqueue workers tests examples bench logs.py run_audio_worker.py run_bot.py settings.py signals.py
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv and install everything the bot, the demo and the tests need
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version 2>&1). Name one: make PYTHON=python3.12 setup"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/install-venv.sh
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: $(READY)  ## script in, MP4 out: make demo [SCRIPT=file] [IMAGES=folder] [SPEAK=hi|en]
+	@$(BIN)/python examples/demo.py --script="$(SCRIPT)" --images="$(IMAGES)" --speak="$(SPEAK)"
+
+run: $(READY)  ## the bot, with the settings in .env
+	@$(BIN)/python run_bot.py
+
+worker: $(READY)  ## the audio worker; on the GPU machine, or beside the bot
+	@$(BIN)/python run_audio_worker.py
+
+test: $(READY)  ## all tests but the long ones
+	@$(BIN)/python -m pytest -q
+
+check: $(READY)  ## format, lint, types
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy $(SOURCES)
+
+format: $(READY)  ## put the code into shape
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(READY)  ## measure what the README claims
+	@$(BIN)/python bench/first_video.py
+
+clean:  ## remove .venv, caches and the demo's files; your queue stays
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache

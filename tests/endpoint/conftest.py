@@ -1,0 +1,48 @@
+"""The endpoint on a free loopback port, over a real queue."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from bot.endpoint.application import Endpoint, EndpointSettings
+from bot.publishing.links import SignedLinks
+from jobqueue.directory import DirectoryQueue
+from tests.clock import FakeClock
+
+KEY = "the-right-key"
+
+
+@pytest.fixture
+def links(clock: FakeClock) -> SignedLinks:
+    return SignedLinks("https://videos.example.org", clock, "a secret of the tests")
+
+
+@dataclass(frozen=True)
+class Server:
+    host: str
+    port: int
+
+    def make_url(self, path: str) -> URL:
+        return URL(f"http://{self.host}:{self.port}{path}", encoded=True)
+
+
+@pytest.fixture
+async def server(queue: DirectoryQueue, links: SignedLinks, clock: FakeClock) -> AsyncIterator[Server]:
+    endpoint = Endpoint(queue, links, clock, [], EndpointSettings("127.0.0.1", 0, KEY, lease_s=90))
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(endpoint.serve(stop))
+    await endpoint.listening.wait()
+    yield Server(*endpoint.addresses[0])
+    stop.set()
+    await serving
+
+
+@pytest.fixture
+async def http(server: Server) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that has the key."""
+    async with aiohttp.ClientSession(server.make_url("/"), headers={"X-API-Key": KEY}) as session:
+        yield session
