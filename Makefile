@@ -24,6 +24,15 @@ $(READY): requirements.txt requirements-dev.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+setup-worker: $(READY_WORKER)  ## the same for F5-TTS on a GPU machine: torch if there is none, then requirements-worker.txt
+
+$(READY_WORKER): requirements-worker.txt | $(VENV)/bin/python
+	$(BIN)/python -c 'import torch' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements-worker.txt)
+	grep -v '^torch==' requirements-worker.txt \
+		| $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r /dev/stdin
+	@touch $@
+
 demo: $(READY)  ## script in, MP4 out: make demo [SCRIPT=file] [IMAGES=folder] [SPEAK=hi|en]
 	@$(BIN)/python examples/demo.py --script="$(SCRIPT)" --images="$(IMAGES)" --speak="$(SPEAK)"
 

@@ -1,6 +1,7 @@
 """The environment (and `.env` beside this file), read once into typed settings."""
 
 import os
+import re
 import socket
 import sys
 import uuid
@@ -76,7 +77,12 @@ class BotSettings(SharedSettings):
     @field_validator("allowed_users", "admin_users", mode="before")
     @classmethod
     def _ids(cls, value: Any) -> Any:
-        return value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        ids = value.replace(",", " ").split()
+        if not all(re.fullmatch(r"-?\d{1,18}", each) for each in ids):
+            raise ValueError("must be numeric Telegram ids, separated by commas")
+        return ids
 
 
 class WorkerSettings(SharedSettings):
@@ -108,5 +114,6 @@ def load(settings: type[S]) -> S:
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
             name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
-            print(f"{name}: {fault['msg']}: correct it in the environment or in .env", file=sys.stderr)  # noqa: T201
+            reason = fault["msg"].removeprefix("Value error, ")
+            print(f"{name}: {reason}: correct it in the environment or in .env", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_CONFIG) from None

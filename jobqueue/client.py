@@ -111,7 +111,7 @@ class HttpQueue:
         job = _job(kind, record)
         lease_s = record.get("lease_s")
         claim = Claim(kind, job.id, worker.worker_id, job.text("claim_token") or None)
-        return Delivery(job, claim, float(lease_s) if isinstance(lease_s, int | float) else 0.0)
+        return Delivery(job, claim, float(lease_s) if isinstance(lease_s, int | float) else 90.0)
 
     async def heartbeat(self, kind: Kind, worker: WorkerReport) -> Orders:
         answer = await self._tell(f"/workers/{kind}/heartbeat", asdict(worker), "", worker.worker_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -14,7 +15,7 @@ from jobqueue.admission import Admission
 from jobqueue.backend import Filter, JobView, Page, Verdict
 from jobqueue.clock import Clock
 from jobqueue.counters import Counters
-from jobqueue.errors import AlreadyOwned, InvalidTransition, JobNotFound
+from jobqueue.errors import AlreadyOwned, InvalidTransition, JobNotFound, QueueUnwritable
 from jobqueue.feed import Feed
 from jobqueue.folders import Found, JobFolders
 from jobqueue.handover import OF_THE_CLAIM, Handover, QueuePolicy
@@ -32,9 +33,10 @@ from jobqueue.storage import DirectoryStorage
 from jobqueue.uninterrupted import uninterrupted
 from jobqueue.waiters import Waiters
 
-SCAN_S = 2.0
-"""How often `pending/` is looked through for jobs dropped by hand."""
-SWEEP_S = 15.0
+log = logging.getLogger(__name__)
+
+TEND_S = 2.0
+"""How often `pending/` is looked through for jobs dropped by hand, and the leases for those that are over."""
 
 
 class DirectoryQueue:
@@ -115,14 +117,14 @@ class DirectoryQueue:
 
     async def tend(self, stop: asyncio.Event) -> None:
         """Sweep and look for arrivals until `stop`."""
-        swept_at = self._clock.monotonic()
         while not stop.is_set():
-            await self.rescan()
-            if self._clock.monotonic() - swept_at >= SWEEP_S:
-                swept_at = self._clock.monotonic()
+            try:
+                await self.rescan()
                 await self.sweep()
+            except QueueUnwritable as error:
+                log.warning("the queue waits for its disk: %s", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SCAN_S):
+                async with asyncio.timeout(TEND_S):
                     await stop.wait()
 
     async def sweep(self) -> None:

@@ -149,7 +149,7 @@ class Handover:
         job = lease.job
         token = self._tokens.mint(job.kind, job.id, lease.worker_id, job.epoch)
         claim = Claim(job.kind, job.id, lease.worker_id, token)
-        return Delivery(job, claim, max(lease.ends_at - self._clock.monotonic(), 0))
+        return Delivery(job, claim, self._policy.lease_s)
 
     # --- while it is out
 

@@ -101,7 +101,7 @@ class Delivery:
     job: Job
     claim: Claim
     lease_s: float
-    """How long the claim is good without a heartbeat, s."""
+    """How long each heartbeat keeps the claim good, s; send the first at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Worker:
         reporter = _Reporter(self._queue, claim)
         work = asyncio.ensure_future(self._handle(job, reporter))
         async with asyncio.TaskGroup() as group:
-            beating = group.create_task(self._keep_alive(claim, reporter))
+            beating = group.create_task(self._keep_alive(delivery, reporter))
             stopping = group.create_task(_stopped(stop, reporter))
             try:
                 await reporter.interrupted_or(work)
@@ -133,16 +133,18 @@ class Worker:
         else:
             log.info("job %s: %s", claim.job_id, what)
 
-    async def _keep_alive(self, claim: Claim, reporter: "_Reporter") -> None:
-        busy = replace(self._identity, status="busy", current_job=claim.job_id)
+    async def _keep_alive(self, delivery: Delivery, reporter: "_Reporter") -> None:
+        job_id = delivery.job.id
+        busy = replace(self._identity, status="busy", current_job=job_id)
+        pause_s = min(HEARTBEAT_S, delivery.lease_s / 3)
         while True:
             with contextlib.suppress(QueueUnreachable):
                 orders = await self._queue.heartbeat(self._kind, busy)
-                if claim.job_id in orders.cancel:
+                if job_id in orders.cancel:
                     reporter.interrupt(Interruption.CANCELLED)
-                elif claim.job_id in orders.lost:
+                elif job_id in orders.lost:
                     reporter.interrupt(Interruption.LOST)
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(pause_s)
 
 
 class _Reporter:
