@@ -10,7 +10,7 @@ import logs
 from bot.chat.settings import ChatSettings
 from bot.chat.telegram_bot import Chat
 from bot.endpoint.application import Endpoint, EndpointSettings, PortTaken
-from bot.endpoint.health_routes import disk_check
+from bot.endpoint.health_routes import disk_check, worker_check
 from bot.library.channels import Channels
 from bot.notifications import Delivery, Notifications
 from bot.publishing.links import SignedLinks
@@ -70,7 +70,7 @@ async def main(settings: BotSettings) -> None:
             queue,
             links,
             clock,
-            [disk_check(data_dir)],
+            [disk_check(data_dir), worker_check(queue)],
             EndpointSettings(settings.api_host, settings.api_port, key, settings.lease_seconds),
         )
         stage = VideoStage(data_dir / "files", data_dir / "images", data_dir / "tmp")
@@ -102,10 +102,8 @@ def chat_settings(settings: BotSettings) -> ChatSettings:
         api_url=settings.telegram_api_url,
         allowed_users=settings.allowed_users,
         admin_users=settings.admin_users,
-        default_chat_id=settings.chat_id,
         script_min_chars=settings.script_min_chars,
         script_max_chars=settings.script_max_chars,
-        max_upload_bytes=settings.telegram_max_upload_mb * 1_000_000,
         max_attempts=settings.max_retries,
     )
 

@@ -127,8 +127,10 @@ class Admission:
         """The audio job that a video job names, if the queue knows it."""
         if kind is not Kind.VIDEO:
             return None
-        entry = self._ledger.indexes[Kind.AUDIO].get(str(record.get("audio_job_id") or ""))
-        return None if entry is None else await self._ledger.read(entry)
+        job_id = str(record.get("audio_job_id") or "")
+        async with self._ledger.lock(Kind.AUDIO, job_id):
+            entry = self._ledger.indexes[Kind.AUDIO].get(job_id)
+            return None if entry is None else await self._ledger.read(entry)
 
     async def _is_repeat(self, kind: Kind, job_id: str, fields: Mapping[str, Json]) -> bool:
         """Whether what is offered is the job that is there already."""

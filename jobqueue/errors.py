@@ -88,12 +88,12 @@ class AlreadyOwned(QueueError):
         self.data_dir = data_dir
 
 
-class QueueUnwritable(QueueError):
-    """The disk is full, read-only or broken: nothing can be accepted now."""
-
-
 class QueueUnreachable(QueueError):
     """The bot's endpoint did not answer, or cannot serve just now; the same call may work later."""
+
+
+class QueueUnwritable(QueueUnreachable):
+    """The queue's disk is full, read-only or broken: nothing can be accepted or moved now."""
 
 
 class KeyRefused(QueueError, PermanentError):

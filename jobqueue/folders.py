@@ -133,6 +133,6 @@ class JobFolders:
     def arrivals(self, kind: Kind, is_known: Callable[[str], bool]) -> list[Path]:
         """Files in `pending/` that the queue did not put there; `is_known` tells of a file's stem."""
         with os.scandir(self.folder(kind, State.PENDING)) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(".json")]
+            names = [entry.name for entry in entries if entry.name.endswith(".json") and entry.is_file()]
         folder = self.folder(kind, State.PENDING)
         return [folder / name for name in names if not is_known(name.removesuffix(".json"))]

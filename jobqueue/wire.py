@@ -11,6 +11,8 @@ OWN_FIELDS = frozenset({"job_id", "priority", "retry_count", "epoch", "created_a
 
 LARGEST = 2**31
 """Bound of priorities and counts, so that no program on the way stumbles over them."""
+MOMENT_MIN, MOMENT_MAX = 0.0, 4102444800.0
+"""1970 to 2100, Unix seconds: beyond, some program on the way would stumble."""
 
 
 def timestamp(moment: float) -> str:
@@ -23,6 +25,8 @@ def moment(text: str) -> float:
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone; end it in Z")
+    if not MOMENT_MIN <= when.timestamp() < MOMENT_MAX:
+        raise ValueError(f"{text!r} is not in this age")
     return when.timestamp()
 
 

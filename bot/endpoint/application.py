@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -62,14 +62,13 @@ class Endpoint:
             middlewares=[as_problems, KeyCheck(settings.key, links).middleware],
             client_max_size=BODY_MAX_BYTES,
         )
-        tables: Iterable[list[web.RouteDef]] = (
-            QueueRoutes(queue, queue.counters, settings.lease_s).table(),
-            WorkerRoutes(queue).table(),
-            FileRoutes(queue.storage).table(),
-            HealthRoutes(clock, checks).table(),
-        )
-        for table in tables:
-            self._application.add_routes(table)
+        self.routes = [
+            *QueueRoutes(queue, queue.counters, settings.lease_s).table(),
+            *WorkerRoutes(queue).table(),
+            *FileRoutes(queue.storage).table(),
+            *HealthRoutes(clock, checks).table(),
+        ]
+        self._application.add_routes(self.routes)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Listen until `stop`. Raises: PortTaken."""

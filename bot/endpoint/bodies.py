@@ -1,6 +1,7 @@
 """What callers send: the bodies of the endpoint's calls, with their limits."""
 
 import json
+import math
 from http import HTTPStatus
 from typing import Annotated, Literal, NoReturn, TypeVar
 
@@ -108,7 +109,7 @@ async def read_object(request: web.Request) -> dict[str, Json]:
     if "json" not in request.content_type:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json")
     try:
-        body = json.loads(data, parse_constant=_no_number)
+        body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
     if not isinstance(body, dict):
@@ -128,3 +129,10 @@ async def read_body(request: web.Request, model: type[B]) -> B:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is beyond what JSON can say")
+    return number

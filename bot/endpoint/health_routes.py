@@ -8,6 +8,9 @@ from pathlib import Path
 from aiohttp import web
 
 from jobqueue.clock import Clock
+from jobqueue.directory import DirectoryQueue
+from jobqueue.job import Kind
+from jobqueue.lifecycle import State
 
 FREE_MIN_BYTES = 500 << 20
 """Room for one more video of 20 minutes."""
@@ -43,5 +46,17 @@ def disk_check(data_dir: Path) -> Check:
     def check() -> str | None:
         free_bytes = shutil.disk_usage(data_dir).free
         return None if free_bytes >= FREE_MIN_BYTES else f"only {free_bytes >> 20} MB are free on the disk"
+
+    return check
+
+
+def worker_check(queue: DirectoryQueue) -> Check:
+    """A check that somebody is there to speak what waits."""
+
+    def check() -> str | None:
+        waiting = queue.stats(Kind.AUDIO)[State.PENDING]
+        if not waiting or queue.roster.online(Kind.AUDIO):
+            return None
+        return "scripts wait and no audio worker is online"
 
     return check

@@ -125,6 +125,8 @@ async def test_an_idempotency_key_makes_a_repeat_return_the_first(http: aiohttp.
         (b"[]", "application/json", 400),
         (b'"text"', "application/json", 400),
         (b'{"priority": NaN, "script_text": "x"}', "application/json", 400),
+        (b'{"priority": 1e999, "script_text": "x"}', "application/json", 400),
+        (b'{"created_at": "0001-01-01T00:00:00+14:00", "script_text": "x"}', "application/json", 422),
         (b"[" * 100_000, "application/json", 400),
         (b"script_text=x", "application/x-www-form-urlencoded", 415),
         (b'{"script_text": ""}', "application/json", 422),
