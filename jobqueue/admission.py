@@ -44,17 +44,19 @@ class Admission:
         self._clock = clock
         self._ready = ready
 
-    async def offer(self, kind: Kind, record: Mapping[str, Json], idempotency_key: str | None) -> str:
-        """The id of the job that was accepted, or that was there already. Raises: JobInvalid, JobExists."""
+    async def offer(self, kind: Kind, record: Mapping[str, Json], idempotency_key: str | None) -> Job:
+        """The job that was accepted, or that was there already. Raises: JobInvalid, JobExists."""
         if idempotency_key is not None and record.get("job_id") is None:
             record = {**record, "job_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{kind}\n{idempotency_key}").hex}
         job_id, fields = self._intake.check(kind, record, parent=await self._parent(kind, record))
         async with self._ledger.lock(kind, job_id):
-            if self._ledger.indexes[kind].get(job_id) is None:
-                await uninterrupted(self._accept(kind, job_id, fields))
-            elif idempotency_key is None and not await self._is_repeat(kind, job_id, fields):
+            entry = self._ledger.indexes[kind].get(job_id)
+            if entry is None:
+                return await uninterrupted(self._accept(kind, job_id, fields))
+            there = await self._ledger.read(entry)
+            if idempotency_key is None and not _is_repeat(there, fields):
                 raise JobExists(job_id)
-        return job_id
+            return there
 
     async def offspring(self, parent: Job) -> Job:
         """The video job that grows from a finished audio job; not entered yet."""
@@ -102,7 +104,7 @@ class Admission:
 
     async def _accept(
         self, kind: Kind, job_id: str, fields: Mapping[str, Json], dropped: Path | None = None
-    ) -> None:
+    ) -> Job:
         """Enter a new job; `dropped`: the file it came as, removed once the job is safe."""
         job = self._intake.complete(kind, job_id, fields, now=self._clock.now())
 
@@ -111,8 +113,9 @@ class Admission:
             self._folders.write(written, State.PENDING, instead_of=dropped)
             return written
 
-        await self._ledger.accept(write)
+        accepted = await self._ledger.accept(write)
         self._ready(kind)
+        return accepted
 
     def _numbered(self, job: Job) -> Job:
         """The job with its running number, if it has none; blocking."""
@@ -132,11 +135,11 @@ class Admission:
             entry = self._ledger.indexes[Kind.AUDIO].get(job_id)
             return None if entry is None else await self._ledger.read(entry)
 
-    async def _is_repeat(self, kind: Kind, job_id: str, fields: Mapping[str, Json]) -> bool:
-        """Whether what is offered is the job that is there already."""
-        there = await self._ledger.read(self._ledger.entry(kind, job_id))
-        essence = "script_text" if kind is Kind.AUDIO else "audio_job_id"
-        return fields.get(essence) == there.fields.get(essence)
+
+def _is_repeat(there: Job, fields: Mapping[str, Json]) -> bool:
+    """Whether what is offered is the job that is there already."""
+    essence = "script_text" if there.kind is Kind.AUDIO else "audio_job_id"
+    return fields.get(essence) == there.fields.get(essence)
 
 
 def _is_fresh(path: Path) -> bool:

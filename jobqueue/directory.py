@@ -143,8 +143,8 @@ class DirectoryQueue:
     async def enqueue(
         self, kind: Kind, record: Mapping[str, Json], *, idempotency_key: str | None = None
     ) -> JobView:
-        job_id = await self._admission.offer(kind, record, idempotency_key)
-        return await self.get(kind, job_id)
+        job = await self._admission.offer(kind, record, idempotency_key)
+        return self._seen(job, self._ledger.entry(kind, job.id))
 
     async def get(self, kind: Kind, job_id: str) -> JobView:
         async with self._ledger.lock(kind, job_id):
@@ -179,7 +179,11 @@ class DirectoryQueue:
         }
 
     async def _view(self, entry: Entry) -> JobView:
-        job, pace = await self._ledger.read(entry), self._handover.paces[entry.kind]
+        return self._seen(await self._ledger.read(entry), entry)
+
+    def _seen(self, job: Job, entry: Entry) -> JobView:
+        """The job with all that is known of it besides its record."""
+        pace = self._handover.paces[entry.kind]
         lease = self._handover.lease(entry.kind, entry.job_id)
         if entry.state is State.PROCESSING and lease is not None:
             elapsed_s = self._clock.monotonic() - lease.granted_at
@@ -206,7 +210,8 @@ class DirectoryQueue:
             entry = self._ledger.entry(kind, job_id)
             state = next_state(job_id, entry.state, event)
             job = await self._ledger.read(entry)
-            await self._ledger.move(_revived(job) if event is Event.REVIVE else job, state, event, by=by)
+            job = _revived(job) if event is Event.REVIVE else job
+            await self._ledger.move(job, state, event, details={"by": by})
             self._handover.forget(kind, job_id)
             return await self._view(self._ledger.entry(kind, job_id))
 
@@ -216,7 +221,9 @@ class DirectoryQueue:
             if entry.state is not State.PENDING:
                 raise InvalidTransition(job_id, entry.state, "change its priority")
             job = replace(await self._ledger.read(entry), priority=priority)
-            await uninterrupted(self._ledger.move(job, State.PENDING, "priority", priority=priority))
+            await uninterrupted(
+                self._ledger.move(job, State.PENDING, "priority", details={"priority": priority})
+            )
             self._waiters.wake(kind)
             return await self._view(self._ledger.entry(kind, job_id))
 

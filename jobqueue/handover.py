@@ -240,8 +240,14 @@ class Handover:
                 and self._ledger.indexes[Kind.VIDEO].get(video_job_id(job.id)) is None
             ):
                 offspring = await self._admission.offspring(job)
+        is_end = job.kind is Kind.VIDEO or "audio_path" not in job.fields  # else its video goes on
         await self._ledger.move(
-            job, State.COMPLETED, Event.COMPLETE, offspring=offspring, worker_id=lease.worker_id
+            job,
+            State.COMPLETED,
+            Event.COMPLETE,
+            offspring=offspring,
+            announce=is_end,
+            details={"worker_id": lease.worker_id},
         )
         self._leases.end(job.kind, job.id)
         self.paces[job.kind].learn(job, taken_s)
@@ -293,7 +299,8 @@ class Handover:
         if state is State.PENDING:
             delay_s = 0.0 if expired else self._delay_s(failures)
             job = _freed(replace(job, not_before=round(now + delay_s, 3) if delay_s else None))
-        await self._ledger.move(job, state, event, worker_id=lease.worker_id, reason=reason, attempt=failures)
+        details: dict[str, Json] = {"worker_id": lease.worker_id, "reason": reason, "attempt": failures}
+        await self._ledger.move(job, state, event, announce=state is State.FAILED, details=details)
         self._leases.end(job.kind, job.id)
         await self._roster.finished(job.kind, lease.worker_id, taken_s=None)
         if state is State.PENDING:
@@ -313,7 +320,8 @@ class Handover:
 
     async def _released(self, lease: Lease) -> None:
         state = next_state(lease.job.id, State.PROCESSING, Event.RELEASE)
-        await self._ledger.move(_freed(lease.job), state, Event.RELEASE, worker_id=lease.worker_id)
+        details: dict[str, Json] = {"worker_id": lease.worker_id}
+        await self._ledger.move(_freed(lease.job), state, Event.RELEASE, details=details)
         self._leases.end(lease.kind, lease.job.id)
         self._waiters.wake(lease.kind)
 

@@ -57,34 +57,51 @@ class Ledger:
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
 
-    async def accept(self, write: Callable[[], Job]) -> None:
+    async def accept(self, write: Callable[[], Job]) -> Job:
         """Enter a new job; `write` puts its file into `pending/`, durably, and returns it as written."""
-        job = await on_disk(write)
+
+        def write_and_note() -> Job:
+            job = write()
+            self._note(job, "enqueue")
+            return job
+
+        job = await on_disk(write_and_note)
         self._enter(job, State.PENDING, "enqueue")
-        await self._note(job, "enqueue")
+        return job
 
     async def take(self, entry: Entry, worker_id: str, added: Mapping[str, Json]) -> Job:
         """Move a pending job into processing. Raises: JobNotFound if its file has gone or is unreadable."""
+
+        def take_and_note() -> Job:
+            job = self._folders.take(entry.kind, entry.job_id, worker_id, added)
+            self._note(job, "claim", worker_id=worker_id, attempt=job.attempt)
+            return job
+
         try:
-            job = await on_disk(
-                lambda: self._folders.take(entry.kind, entry.job_id, worker_id, added),
-                missing=FileNotFoundError,
-            )
+            job = await on_disk(take_and_note, missing=FileNotFoundError)
         except (FileNotFoundError, ValueError, JobInvalid, RecursionError):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
         self._enter(job, State.PROCESSING, "claim", worker_id)
-        await self._note(job, "claim", worker_id=worker_id, attempt=job.attempt)
         return job
 
     async def move(
-        self, job: Job, state: State, what: str, *, offspring: Job | None = None, **details: Json
+        self,
+        job: Job,
+        state: State,
+        what: str,
+        *,
+        offspring: Job | None = None,
+        announce: bool = False,
+        details: Mapping[str, Json] | None = None,
     ) -> None:
         """Write the job's new record into the folder of `state` and take away the old one.
 
         Args:
             what: the event, for the log and for listeners.
             offspring: a job born of this move, written before it.
+            announce: whether the job's chat is owed the news.
+            details: more for the log.
         """
         entry = self.entry(job.kind, job.id)
         old = self._folders.path(job.kind, entry.state, job.id, entry.worker_id)
@@ -93,20 +110,20 @@ class Ledger:
             # Child and news first: dying in between leaves them early, and the move is made again.
             if offspring is not None:
                 self._folders.write(offspring, State.PENDING)
-            if state in (State.COMPLETED, State.FAILED) and offspring is None and job.chat_id is not None:
+                self._note(offspring, "enqueue", audio_job_id=job.id)
+            if announce and job.chat_id is not None:
                 self._outbox.owe(News(job.kind, job.id, job.epoch, state))
             self._folders.write(job, state, instead_of=old)
+            self._note(job, what, **(details or {}))
 
         await on_disk(write)
         if offspring is not None:
             self._enter(offspring, State.PENDING, "enqueue")
-            await self._note(offspring, "enqueue", audio_job_id=job.id)
         self._enter(job, state, what)
-        await self._note(job, what, **details)
 
     async def note_progress(self, job: Job, **details: Json) -> None:
         self.tell(job, "progress", State.PROCESSING)
-        await self._note(job, "progress", **details)
+        await on_disk(lambda: self._note(job, "progress", **details))
 
     def tell(self, job: Job, what: str, state: State) -> None:
         """Let the listeners know."""
@@ -117,8 +134,9 @@ class Ledger:
         self.indexes[job.kind].put(entry)
         self.tell(job, what, state)
 
-    async def _note(self, job: Job, event: str, **details: Json) -> None:
-        await asyncio.to_thread(self._joblog.add, job.kind, job.id, self._clock.now(), event, **details)
+    def _note(self, job: Job, event: str, **details: Json) -> None:
+        """Write to the job's log; blocking."""
+        self._joblog.add(job.kind, job.id, self._clock.now(), event, **details)
 
 
 async def on_disk(work: Callable[[], T], *, missing: type[OSError] | None = None) -> T:

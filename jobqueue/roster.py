@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from jobqueue import durable
@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 120.0
 """After four missed heartbeats a worker counts as offline."""
+REFRESH_S = 5.0
+"""A file that says nothing new is not written again before this."""
 FORGOTTEN_S = 2 * 24 * 3600.0
 """A machine that has been gone this long does not come back under its name."""
 
@@ -64,15 +66,18 @@ class Roster:
         now = timestamp(self._clock.now())
         member = self._members[kind].get(report.worker_id)
         if member is None:
-            member = Member(report.worker_id, "", "", "online", None, 0, 0, None, "", now, now)
+            member = Member(report.worker_id, "", "", "", None, 0, 0, None, "", now, now)
             self._members[kind][report.worker_id] = member
+        known = replace(member, last_heartbeat=now)
+        is_old = self._clock.now() - moment(member.last_heartbeat) >= REFRESH_S
         member.status = report.status
         member.current_job = report.current_job
         member.hostname = report.hostname or member.hostname
         member.gpu_model = report.gpu_model or member.gpu_model
         member.vastai_instance_id = report.vastai_instance_id or member.vastai_instance_id
-        member.last_heartbeat = now
-        await self._write(kind, member)
+        if is_old or replace(member, last_heartbeat=now) != known:
+            member.last_heartbeat = now
+            await self._write(kind, member)
 
     async def finished(self, kind: Kind, worker_id: str, *, taken_s: float | None) -> None:
         """A worker has ended a job: completed in `taken_s` seconds, or failed (None)."""

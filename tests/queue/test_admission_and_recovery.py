@@ -274,14 +274,31 @@ async def test_a_dead_workers_job_comes_back_at_once_and_the_delivery_counts(
     await again.close()
 
 
-async def test_news_is_owed_before_the_job_is_final(queue: DirectoryQueue, data_dir: Path) -> None:
-    await queue.enqueue(Kind.AUDIO, {"job_id": "j1", "script_text": "x", "chat_id": 5})
-    await queue.enqueue(Kind.AUDIO, {"job_id": "j2", "script_text": "nobody asked"})
-    for _ in range(2):
+async def test_a_chat_is_owed_news_of_what_is_final_for_it(queue: DirectoryQueue, data_dir: Path) -> None:
+    for job_id, chat in (
+        ("fails", {"chat_id": 5}),
+        ("link", {"chat_id": 5}),
+        ("film", {"chat_id": 5}),
+        ("mute", {}),
+    ):
+        await queue.enqueue(Kind.AUDIO, {"job_id": job_id, "script_text": "x", **chat})
         delivery = await queue.claim(Kind.AUDIO, WORKER)
         assert delivery is not None
-        await queue.fail(delivery.claim, "no luck", permanent=True)
-    assert [(news.job_id, news.state) for news in queue.outbox.owed()] == [("j1", State.FAILED)]
+        if job_id == "film":
+            (data_dir / "recording").write_bytes(b"RIFF")
+            await queue.storage.put(f"{delivery.job.organized_path}/audio.wav", data_dir / "recording")
+        if job_id in ("fails", "mute"):
+            await queue.fail(delivery.claim, "no luck", permanent=True)
+        else:
+            await queue.complete(delivery.claim, RESULT)
+    assert {(news.kind, news.job_id, news.state) for news in queue.outbox.owed()} == {
+        (Kind.AUDIO, "fails", State.FAILED),
+        (Kind.AUDIO, "link", State.COMPLETED),
+    }
+    video = await queue.claim(Kind.VIDEO, WORKER)
+    assert video is not None
+    await queue.complete(video.claim, {"video_path": "x"})
+    assert (Kind.VIDEO, "film-video") in {(news.kind, news.job_id) for news in queue.outbox.owed()}
 
 
 def test_the_live_queue_folder_never_holds_python() -> None:
