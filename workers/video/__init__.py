@@ -1,0 +1,1 @@
+"""The video stage: a recording and a folder of pictures become one checked MP4."""
