@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ NAME = "audio.wav"
 UNDECODABLE = {INVALID_DATA, 69}
 """FFmpeg's exit codes for bad input (69: too many errors); any other is trouble of this machine."""
 HEAD_BYTES = 4096
+SILENCE_LUFS = -70.0
 UNKNOWN_LENGTH = b"\xff\xff\xff\xff"
 
 
@@ -27,6 +29,8 @@ class Recording:
     """s, more than 0."""
     digest: str
     """SHA-256 of the file."""
+    level_lufs: float
+    """Integrated loudness, EBU R 128; about -70 for silence."""
 
     @property
     def frames(self) -> int:
@@ -50,7 +54,10 @@ async def examine(ffmpeg: FFmpeg, folder: Path, path: str) -> Recording:
     source = ("-protocol_whitelist", "file", "-f", "wav", "-i", f"file:{place}")
     try:
         outcome = await ffmpeg.run(
-            [*strict, *source, "-map", "0:a:0", "-f", "null", "-"], cwd=folder, media_s=size_bytes / 16_000
+            [*strict, *source, "-map", "0:a:0", "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
+            cwd=folder,
+            media_s=size_bytes / 16_000,
+            options=("-hide_banner", "-loglevel", "info"),
         )
     except EncodeFailed as error:
         if error.exit_code not in UNDECODABLE:
@@ -60,7 +67,7 @@ async def examine(ffmpeg: FFmpeg, folder: Path, path: str) -> Recording:
         ) from error
     if outcome.length_s <= 0:
         raise RecordingUnusable(f"The recording at {path}/{NAME} holds no sound: upload it again and /retry.")
-    return Recording(source, outcome.length_s, await to_the_end(_digest, place))
+    return Recording(source, outcome.length_s, await to_the_end(_digest, place), _level_lufs(outcome.log))
 
 
 def _look(place: Path, path: str) -> tuple[int, bool]:
@@ -75,6 +82,12 @@ def _look(place: Path, path: str) -> tuple[int, bool]:
         raise RecordingUnusable(f"The recording at {path} is empty: upload it again and /retry.")
     where = head.find(b"data")
     return size_bytes, where < 0 or head[where + 4 : where + 8] != UNKNOWN_LENGTH
+
+
+def _level_lufs(log: str) -> float:
+    """What the filter ebur128 sums up at its end."""
+    found = re.findall(r"^ *I: +(-?[\d.]+) LUFS", log, re.MULTILINE)
+    return float(found[-1]) if found else SILENCE_LUFS
 
 
 def _digest(place: Path) -> str:
