@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_WORKER := $(VENV)/.ready-worker
-SOURCES := bot jobqueue workers tests examples bench logs.py run_audio_worker.py run_bot.py settings.py signals.py
+SOURCES := bot jobqueue workers tests examples bench logs.py run_audio_worker.py run_bot.py settings.py stopping.py
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

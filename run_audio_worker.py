@@ -4,18 +4,16 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn
 
 import logs
 from jobqueue.client import Connection, HttpQueue, HttpStorage
 from jobqueue.errors import KeyRefused
 from jobqueue.job import Kind, WorkerReport
 from jobqueue.worker import Worker
-from settings import EXIT_CONFIG, WorkerSettings, load
-from signals import stop_on_signals
+from settings import WorkerSettings, load
+from stopping import give_up, give_up_if, stop_on_signals
 from workers.audio.embedded import EmbeddedVoice
 from workers.audio.narrator import Narrator
 
@@ -70,12 +68,6 @@ def check_engine(settings: WorkerSettings) -> None:
         )
 
 
-def give_up(sentence: str) -> NoReturn:
-    """Say what a person must mend, and exit."""
-    print(sentence, file=sys.stderr)  # noqa: T201
-    raise SystemExit(EXIT_CONFIG)
-
-
 if __name__ == "__main__":
     os.umask(0o077)
     worker_settings = load(WorkerSettings)
@@ -84,5 +76,5 @@ if __name__ == "__main__":
     logs.set_up(worker_settings.log_level, worker_settings.log_format, frozenset({worker_key}))
     try:
         asyncio.run(main(worker_settings, worker_key))
-    except* KeyRefused as refused:
-        give_up(str(refused.exceptions[0]))
+    except ExceptionGroup as group:
+        give_up_if(group, KeyRefused)

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import os
-import sys
-from typing import NoReturn
 
 import logs
 from bot.chat.settings import ChatSettings
@@ -21,8 +19,8 @@ from jobqueue.handover import QueuePolicy
 from jobqueue.job import Kind, WorkerReport
 from jobqueue.keyfile import kept_secret
 from jobqueue.worker import Worker
-from settings import EXIT_CONFIG, BotSettings, load
-from signals import stop_on_signals
+from settings import BotSettings, load
+from stopping import give_up, give_up_if, stop_on_signals
 from workers.video.stage import VideoStage
 
 log = logging.getLogger(__name__)
@@ -108,17 +106,13 @@ def chat_settings(settings: BotSettings) -> ChatSettings:
     )
 
 
-def give_up(sentence: str) -> NoReturn:
-    """Say what a person must mend, and exit."""
-    print(sentence, file=sys.stderr)  # noqa: T201
-    raise SystemExit(EXIT_CONFIG)
-
-
 if __name__ == "__main__":
     os.umask(0o077)
     bot_settings = load(BotSettings)
     logs.set_up(bot_settings.log_level, bot_settings.log_format, frozenset({bot_settings.bot_token or ""}))
     try:
         asyncio.run(main(bot_settings))
-    except* (AlreadyOwned, PortTaken, QueueUnwritable) as refused:
-        give_up(str(refused.exceptions[0]))
+    except (AlreadyOwned, QueueUnwritable) as refused:
+        give_up(str(refused))
+    except ExceptionGroup as group:
+        give_up_if(group, PortTaken)

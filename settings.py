@@ -1,6 +1,5 @@
 """The environment (and `.env` beside this file), read once into typed settings."""
 
-import os
 import re
 import socket
 import sys
@@ -11,9 +10,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from stopping import EXIT_CONFIG
+
 ROOT = Path(__file__).resolve().parent
-EXIT_CONFIG = os.EX_CONFIG
-"""Exit status for what only a person can mend: systemd need not restart it."""
+
 
 Ids = Annotated[frozenset[int], NoDecode]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
