@@ -28,8 +28,9 @@ def give_up(sentence: str) -> NoReturn:
 def give_up_if(group: ExceptionGroup[Exception], mendable: type[Exception]) -> NoReturn:
     """Give up with the sentence of a `mendable` error in the group; raise the group if there is none."""
     found, _ = group.split(mendable)
-    while isinstance(found, ExceptionGroup):
-        found = found.exceptions[0]
-    if found is None:
+    error: Exception | None = found
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if error is None:
         raise group
-    give_up(str(found))
+    give_up(str(error))
