@@ -21,6 +21,7 @@ from telegram.ext import (
     TypeHandler,
     filters,
 )
+from telegram.request import HTTPXRequest
 
 from bot.chat.card_files import CardFiles
 from bot.chat.cards import Cards
@@ -70,7 +71,11 @@ class Chat:
         want_timedeltas()
         self._settings, self._outbox, self._texts = settings, outbox, Texts()
         self._inbox = Inbox(Journal(folder / "inbox", tmp))
-        self._app = _application(settings, self._inbox)
+        self._requests = (
+            HTTPXRequest(connection_pool_size=64, read_timeout=20, media_write_timeout=300, pool_timeout=10),
+            HTTPXRequest(connection_pool_size=1, read_timeout=10, pool_timeout=10),
+        )
+        self._app = _application(settings, self._inbox, *self._requests)
         bot, productions = self._app.bot, Productions(queue)
         self._cards = Cards(
             bot,
@@ -164,6 +169,9 @@ class Chat:
             await self._poller.confirm()
         with contextlib.suppress(TelegramError, RuntimeError):
             await self._app.shutdown()
+        # The library leaves them open if Telegram never knew us.
+        for request in self._requests:
+            await request.shutdown()
 
     async def _name_commands(self) -> None:
         """Fill Telegram's menu, in each language. It is a convenience: a failure is only logged."""
@@ -220,7 +228,7 @@ class Chat:
                 await context.bot.send_message(update.effective_chat.id, words("error"))
 
 
-def _application(settings: ChatSettings, inbox: Inbox) -> App:
+def _application(settings: ChatSettings, inbox: Inbox, calls: HTTPXRequest, polls: HTTPXRequest) -> App:
     defaults = Defaults(
         parse_mode=ParseMode.HTML,
         tzinfo=UTC,
@@ -238,10 +246,7 @@ def _application(settings: ChatSettings, inbox: Inbox) -> App:
         .updater(None)
         .update_queue(inbox)
         .concurrent_updates(PerChat(inbox))
-        .read_timeout(20)
-        .media_write_timeout(300)
-        .connection_pool_size(64)
-        .pool_timeout(10)
-        .get_updates_read_timeout(10)
+        .request(calls)
+        .get_updates_request(polls)
         .build()
     )
