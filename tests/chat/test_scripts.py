@@ -73,6 +73,7 @@ async def test_a_second_yes_makes_no_second_video(studio: Studio, ann: Person) -
     question = await ann.sees("Only 14")
     await ann.press_data(question.callbacks[0], question)
     await ann.press_data(question.callbacks[0], question)
+    await ann.sees("in the queue", since=0)
     assert len(await scripts(studio)) == 1
 
 
