@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ from workers.audio.narrator import Narrator
 
 log = logging.getLogger(__name__)
 
+WORK_DIR = "scriptreel-audio-"
+"""Beginning of the name of each worker's temporary folder; its process id follows."""
+
 
 async def main(settings: WorkerSettings, key: str) -> None:
     """Speak scripts until SIGTERM. Raises: KeyRefused, in a group."""
@@ -26,7 +30,8 @@ async def main(settings: WorkerSettings, key: str) -> None:
     identity = WorkerReport(
         settings.worker_id, hostname=socket.gethostname(), vastai_instance_id=settings.vastai_instance_id
     )
-    with tempfile.TemporaryDirectory(prefix="scriptreel-audio-") as work_dir:
+    clear_orphans()
+    with tempfile.TemporaryDirectory(prefix=f"{WORK_DIR}{os.getpid()}-") as work_dir:
         async with Connection(settings.file_server_url, key) as connection:
             narrator = Narrator(
                 EmbeddedVoice(),
@@ -46,6 +51,14 @@ async def main(settings: WorkerSettings, key: str) -> None:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(worker.run(stop), name="worker")
     log.info("worker %s: stopped", identity.worker_id)
+
+
+def clear_orphans() -> None:
+    """Remove what workers on this machine left that were killed: a chunk is small, a year of them is not."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{WORK_DIR}*"):
+        pid = folder.name.removeprefix(WORK_DIR).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_key(settings: WorkerSettings) -> str:

@@ -103,6 +103,7 @@ class Intake:
         for name in ("chat_id", "priority"):
             if profile.get(name) is not None:
                 fields.setdefault(name, profile[name])
+        fields.setdefault("chat_id", None)
         if kind is Kind.VIDEO:
             fields.setdefault("image_folder", profile.get("image_folder", code))
 

@@ -54,6 +54,23 @@ def _folder(machine: Machine, name: str) -> str:
     return str(record["organized_path"])
 
 
+async def test_what_a_killed_worker_left_is_cleared_by_the_next_one(
+    machine: Machine, connection: Connection
+) -> None:
+    tmp = machine.data_dir.parent / "tmp"
+    tmp.mkdir()
+    await machine.bot()
+    first = await machine.worker("first", TMPDIR=str(tmp))
+    await enqueue(connection, "j1")
+    await job_done(connection, Kind.AUDIO, "j1")
+    (left,) = tmp.iterdir()
+    await machine.kill(first)
+    await machine.worker("second", TMPDIR=str(tmp))
+    await enqueue(connection, "j2")
+    await job_done(connection, Kind.AUDIO, "j2")
+    assert left not in list(tmp.iterdir())
+
+
 async def test_a_bot_killed_while_rendering_finishes_the_video_after_its_restart(
     machine: Machine, connection: Connection
 ) -> None:
