@@ -10,6 +10,8 @@ SECRETS = re.compile(
     r"\b\d{6,12}:[A-Za-z0-9_-]{30,}|(?<=/bot)\d+:[A-Za-z0-9_-]+|(?<=signature=)[0-9a-f]{16,}"
 )
 """Bot tokens, wherever they stand, and signatures of links."""
+SHORTEST_SECRET = 6
+"""A shorter one would be found in every other word."""
 CHATTY = ("httpx", "httpcore", "telegram", "asyncio", "filelock", "PIL")
 
 
@@ -18,7 +20,7 @@ class WithoutSecrets(logging.Formatter):
 
     def __init__(self, secrets: frozenset[str], *, as_json: bool) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
-        self._secrets = secrets
+        self._secrets = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:

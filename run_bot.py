@@ -20,7 +20,7 @@ from jobqueue.job import Kind, WorkerReport
 from jobqueue.keyfile import kept_secret
 from jobqueue.worker import Worker
 from settings import BotSettings, load
-from stopping import give_up, give_up_if, stop_on_signals
+from stopping import give_up, give_up_if, stop_on_signals, until_stop
 from workers.video.stage import VideoStage
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,14 @@ async def main(settings: BotSettings) -> None:
         stage = VideoStage(data_dir / "files", data_dir / "images", data_dir / "tmp")
         video = Worker(queue, Kind.VIDEO, VIDEO_WORKER, stage.handle, wait_s=30)
         async with asyncio.TaskGroup() as parts:
-            parts.create_task(endpoint.serve(stop), name="endpoint")
-            parts.create_task(queue.tend(stop), name="sweeper")
-            parts.create_task(video.run(stop), name="video")
-            parts.create_task(chat.serve(stop), name="chat")
-            parts.create_task(notifications.run(stop), name="notifications")
+            for name, part in (
+                ("endpoint", endpoint.serve(stop)),
+                ("sweeper", queue.tend(stop)),
+                ("video stage", video.run(stop)),
+                ("chat", chat.serve(stop)),
+                ("notifications", notifications.run(stop)),
+            ):
+                parts.create_task(until_stop(part, stop, name), name=name)
     finally:
         await queue.close()
     log.info("bot: stopped")

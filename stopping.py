@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import Coroutine
+from typing import Any, NoReturn
 
 EXIT_CONFIG = os.EX_CONFIG
 """Exit status for what only a person can mend: systemd need not restart it."""
@@ -17,6 +18,22 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+class PartEnded(Exception):
+    """A part of the process ended that must run until the end."""
+
+
+async def until_stop(part: Coroutine[Any, Any, None], stop: asyncio.Event, name: str) -> None:
+    """Run a part of the process. Raises: PartEnded if it ends before `stop`, in whatever way."""
+    try:
+        await part
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise
+    if not stop.is_set():
+        raise PartEnded(f"the {name} has ended on its own")
 
 
 def give_up(sentence: str) -> NoReturn:

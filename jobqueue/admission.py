@@ -1,5 +1,6 @@
 """How jobs get in: offered by a caller, or dropped into `pending/` by hand."""
 
+import asyncio
 import logging
 import time
 import uuid
@@ -78,27 +79,30 @@ class Admission:
                 await self._readmit(kind, record, path)
             except FileNotFoundError:
                 continue
-            except (ValueError, JobInvalid, RecursionError) as error:
+            except (ValueError, JobInvalid) as error:
                 if not _is_fresh(path):
-                    self._folders.set_aside(kind, State.PENDING, path, error)
+                    await asyncio.to_thread(self._folders.set_aside, kind, State.PENDING, path, error)
             except QueueUnwritable as error:
                 log.warning("%s waits to be admitted: %s", path.name, error)
 
     async def _readmit(self, kind: Kind, record: Mapping[str, Json], path: Path) -> None:
-        if record.get("job_id") is None and JOB_ID.fullmatch(path.stem):
-            record = {**record, "job_id": path.stem}
+        if record.get("job_id") is None:
+            # The same file gets the same id, also if we die before it is gone.
+            named = f"{path.name}\n{path.stat().st_mtime_ns}"
+            is_id = JOB_ID.fullmatch(path.stem) is not None
+            record = {**record, "job_id": path.stem if is_id else uuid.uuid5(uuid.NAMESPACE_OID, named).hex}
         job_id, fields = self._intake.check(kind, record, parent=await self._parent(kind, record))
         async with self._ledger.lock(kind, job_id):
             entry = self._ledger.indexes[kind].get(job_id)
             place = self._folders.path(kind, State.PENDING, job_id)
             if not path.exists() or (entry is not None and entry.state is State.PENDING and path == place):
                 return  # it has been claimed, or was the queue's own, in the meantime
-            if entry is not None and entry.state in (State.PENDING, State.PROCESSING):
-                raise JobInvalid({"job_id": "another job has this id"})
             if entry is not None:
-                # A person has put a finished job back: a retry; the file in its old folder is history.
+                old = self._folders.path(kind, entry.state, job_id, entry.worker_id)
+                if entry.state in (State.PENDING, State.PROCESSING) and old.exists():
+                    raise JobInvalid({"job_id": "another job has this id"})
+                # A person has put the job back: it starts anew; a file in its old folder is history.
                 fields |= {"epoch": entry.epoch + 1, "retry_count": 0}
-                old = self._folders.path(kind, entry.state, job_id)
                 await on_disk(lambda: old.unlink(missing_ok=True))
             await uninterrupted(self._accept(kind, job_id, fields, path))
 
@@ -109,11 +113,17 @@ class Admission:
         job = self._intake.complete(kind, job_id, fields, now=self._clock.now())
 
         def write() -> Job:
+            if dropped is None and self._folders.holds(kind, job_id):
+                raise JobExists(job_id)  # put there by hand, and not in the index
             written = self._numbered(job)
             self._folders.write(written, State.PENDING, instead_of=dropped)
             return written
 
-        accepted = await self._ledger.accept(write)
+        try:
+            accepted = await self._ledger.accept(write)
+        except (QueueUnwritable, JobExists):
+            self._intake.forget(job)
+            raise
         self._ready(kind)
         return accepted
 

@@ -205,6 +205,8 @@ def _raise_for(status: int, answer: Mapping[str, Json], job_id: str, worker_id: 
         return
     detail = str(answer.get("detail") or f"status {status}")
     errors = answer.get("errors")
+    if status == HTTPStatus.NOT_FOUND and not job_id:
+        raise KeyRefused("there is no endpoint of ours at FILE_SERVER_URL: correct it")
     if status == HTTPStatus.NOT_FOUND:
         raise JobNotFound(job_id)
     if status == HTTPStatus.CONFLICT:

@@ -86,6 +86,8 @@ class DirectoryQueue:
             self._lock.acquire()
         except filelock.Timeout:
             raise AlreadyOwned(str(self._data_dir)) from None
+        except OSError as error:
+            raise QueueUnwritable(f"{self._data_dir} cannot be written: {error.strerror or error}") from error
         for found in await on_disk(self._prepare):
             self._intake.remember(found.job)
             self._ledger.load(found)
@@ -118,11 +120,14 @@ class DirectoryQueue:
     async def tend(self, stop: asyncio.Event) -> None:
         """Sweep and look for arrivals until `stop`."""
         while not stop.is_set():
-            try:
-                await self.rescan()
-                await self.sweep()
-            except QueueUnwritable as error:
-                log.warning("the queue waits for its disk: %s", error)
+            for duty in (self.sweep, self.rescan):
+                try:
+                    await duty()
+                except QueueUnwritable as error:
+                    log.warning("the queue waits for its disk: %s", error)
+                except Exception:
+                    # One odd file must not stop the rest; what it is stands in the log.
+                    log.exception("the queue could not be tended to")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TEND_S):
                     await stop.wait()

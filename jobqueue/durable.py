@@ -7,6 +7,7 @@ come back empty, without the fsync of the folder the name can be missing altoget
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from jobqueue.job import Json
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+RECORD_MAX_BYTES = 16 << 20
+"""Far more than the longest script."""
 
 
 def make_folder(folder: Path) -> None:
@@ -90,8 +93,17 @@ def to_bytes(record: Mapping[str, Json]) -> bytes:
 
 
 def read_record(path: Path) -> dict[str, Json]:
-    """A JSON object from disk. Raises: OSError; ValueError if it is not one."""
-    record = json.loads(path.read_bytes())
+    """A JSON object from disk. Raises: OSError; ValueError if it is not one, however odd the file."""
+    # Not blocking: a named pipe that somebody put there must not hold us up for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > RECORD_MAX_BYTES:
+            raise ValueError(f"{path.name} is no file of ours")
+        try:
+            record = json.loads(file.read())
+        except RecursionError:
+            raise ValueError(f"{path.name} is nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError(f"{path.name} holds no JSON object")
     return record

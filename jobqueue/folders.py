@@ -4,7 +4,6 @@ Blocking; call from a thread. The order of the steps in each move is the queue's
 whatever instant the process or the machine dies at, a start finds each job whole and once.
 """
 
-import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from jobqueue import durable
 from jobqueue.errors import JobInvalid
 from jobqueue.job import JOB_ID, WORKER_ID, Job, Json, Kind
-from jobqueue.lifecycle import State
+from jobqueue.lifecycle import FINAL, State
 from jobqueue.wire import from_record, to_record
 
 log = logging.getLogger(__name__)
@@ -51,6 +50,10 @@ class JobFolders:
     def path(self, kind: Kind, state: State, job_id: str, worker_id: str | None = None) -> Path:
         name = f"{worker_id}_{job_id}.json" if state is State.PROCESSING else f"{job_id}.json"
         return self.folder(kind, state) / name
+
+    def holds(self, kind: Kind, job_id: str) -> bool:
+        """Whether a finished job of this id lies on disk."""
+        return any(self.path(kind, state, job_id).exists() for state in FINAL)
 
     def write(self, job: Job, state: State, *, instead_of: Path | None = None) -> None:
         """Put the job's record into the folder of `state`; when this returns, it survives a power cut.
@@ -97,15 +100,22 @@ class JobFolders:
             return from_record(
                 kind, durable.read_record(path), job_id=job_id, created_at=path.stat().st_mtime
             )
-        except (ValueError, JobInvalid, RecursionError) as error:
+        except (ValueError, JobInvalid) as error:
             self.set_aside(kind, state, path, error)
             raise
 
     def set_aside(self, kind: Kind, state: State, path: Path, reason: Exception) -> None:
         """Move a file that is no job to `corrupt/`, where it stops nobody and a person can look at it."""
         place = self._corrupt / f"{kind}-{state}-{durable.aside(path.parent, path.name).name}"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             path.rename(place)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error(
+                "%s is no readable job (%s), and cannot be moved to corrupt/: %s", path.name, reason, error
+            )
+        else:
             log.error("%s is no readable job (%s): moved to %s", path.name, reason, place.name)
 
     def scan(self) -> Iterator[Found]:
@@ -127,12 +137,19 @@ class JobFolders:
             return None
         try:
             return Found(self._read(kind, state, path, job_id), state, path, worker_id)
-        except (OSError, ValueError, JobInvalid, RecursionError):
+        except (OSError, ValueError, JobInvalid):
             return None
 
     def arrivals(self, kind: Kind, is_known: Callable[[str], bool]) -> list[Path]:
         """Files in `pending/` that the queue did not put there; `is_known` tells of a file's stem."""
         with os.scandir(self.folder(kind, State.PENDING)) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(".json") and entry.is_file()]
+            names = [entry.name for entry in entries if entry.name.endswith(".json") and _is_file(entry)]
         folder = self.folder(kind, State.PENDING)
         return [folder / name for name in names if not is_known(name.removesuffix(".json"))]
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link that leads round in circles, say

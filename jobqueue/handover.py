@@ -1,5 +1,7 @@
 """How jobs pass between the queue and the workers: claims, leases, and what comes back."""
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,8 +9,9 @@ from pathlib import Path
 from jobqueue.admission import Admission
 from jobqueue.backend import Verdict
 from jobqueue.clock import Clock
-from jobqueue.errors import JobInvalid, JobNotFound, LeaseLost, PathRefused
+from jobqueue.errors import JobInvalid, JobNotFound, LeaseLost, PathRefused, QueueUnwritable
 from jobqueue.index import Entry
+from jobqueue.intake import INHERITED
 from jobqueue.job import (
     Claim,
     Delivery,
@@ -32,9 +35,11 @@ from jobqueue.uninterrupted import uninterrupted
 from jobqueue.waiters import Waiters
 from jobqueue.wire import OWN_FIELDS, timestamp
 
+log = logging.getLogger(__name__)
+
 OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
 """Fields a job carries of the worker that has it."""
-NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | {"claim_token", "organized_path", "last_worker_id"}
+NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | {*INHERITED, "script_text", "claim_token", "last_worker_id"}
 """Fields that no result may change."""
 REASON_MAX = 2000
 
@@ -92,7 +97,7 @@ class Handover:
         deadline = self._clock.monotonic() + wait_s
         while True:
             await self.sweep(kind)
-            delivery = await uninterrupted(self._deliver(kind, worker.worker_id, claim_id))
+            delivery = await self._deliver_or_keep(kind, worker.worker_id, claim_id)
             left_s = deadline - self._clock.monotonic()
             if delivery is not None or left_s <= 0:
                 return delivery
@@ -101,8 +106,25 @@ class Handover:
             if not await self._waiters.wait(kind, claim_id, soon_s):
                 return None
 
-    async def _deliver(self, kind: Kind, worker_id: str, claim_id: str | None) -> Delivery | None:
-        """The job this claim already has, else the next one that is ready."""
+    async def _deliver_or_keep(self, kind: Kind, worker_id: str, claim_id: str | None) -> Delivery | None:
+        """As `_deliver`; for a caller that goes away meanwhile nothing is taken."""
+        taken: list[Lease] = []
+        try:
+            return await uninterrupted(self._deliver(kind, worker_id, claim_id, taken))
+        except asyncio.CancelledError:
+            for lease in taken:
+                await uninterrupted(self._hand_back(lease))
+            raise
+
+    async def _hand_back(self, lease: Lease) -> None:
+        async with self._ledger.lock(lease.kind, lease.job.id):
+            if self._leases.get(lease.kind, lease.job.id) is lease:
+                await self._released(lease)
+
+    async def _deliver(
+        self, kind: Kind, worker_id: str, claim_id: str | None, taken: list[Lease]
+    ) -> Delivery | None:
+        """The job this claim already has, else the next one that is ready, which is noted in `taken`."""
         if claim_id is not None:
             lease = self._leases.of_claim(kind, worker_id, claim_id)
             if lease is not None:
@@ -113,6 +135,7 @@ class Handover:
                     continue  # cancelled, or moved in another way, while we waited for the lock
                 lease = await self._take(entry, worker_id, claim_id)
                 if lease is not None:
+                    taken.append(lease)
                     return self._delivery(lease)
         return None
 
@@ -155,6 +178,12 @@ class Handover:
 
     async def heartbeat(self, kind: Kind, worker: WorkerReport) -> Orders:
         await self._roster.saw(kind, worker)
+        held = self._leases.of_worker(kind, worker.worker_id)
+        if worker.status == "offline":
+            # It stops, and may have been handed a job whose reply it did not read any more.
+            for lease in held:
+                await uninterrupted(self._hand_back(lease))
+            return Orders()
         await self.sweep(kind)
         held = self._leases.of_worker(kind, worker.worker_id)
         for lease in held:
@@ -192,7 +221,8 @@ class Handover:
         entry = self._ledger.entry(claim.kind, claim.job_id)
         await self.sweep(claim.kind)
         lease = self._leases.get(claim.kind, claim.job_id)
-        if lease is None or lease.worker_id != claim.worker_id or not self._tokens.proves(claim, entry.epoch):
+        is_holder = lease is not None and lease.worker_id == claim.worker_id and self._is_worked_on(lease)
+        if lease is None or not is_holder or not self._tokens.proves(claim, entry.epoch):
             raise LeaseLost(claim.job_id, claim.worker_id)
         return lease
 
@@ -200,7 +230,10 @@ class Handover:
         """Take back the jobs whose lease is over."""
         for lease, reason in self._leases.expired(self._clock.monotonic(), stuck_s=self._policy.stuck_s):
             if lease.kind is kind:
-                await self.expire(lease, reason)
+                try:
+                    await self.expire(lease, reason)
+                except QueueUnwritable as error:
+                    log.warning("job %s: cannot be taken back yet: %s", lease.job.id, error)
 
     async def take_back(self, kind: Kind, worker_id: str, reason: str) -> None:
         """The worker is known to be dead: its jobs return at once, the delivery counted."""
@@ -209,8 +242,17 @@ class Handover:
 
     async def expire(self, lease: Lease, reason: str) -> None:
         async with self._ledger.lock(lease.kind, lease.job.id):
-            if self._leases.get(lease.kind, lease.job.id) is lease:
+            if self._leases.get(lease.kind, lease.job.id) is not lease:
+                return
+            if self._is_worked_on(lease):
                 await uninterrupted(self._failed(lease, reason, permanent=False, expired=True))
+            else:
+                self._leases.end(lease.kind, lease.job.id)
+
+    def _is_worked_on(self, lease: Lease) -> bool:
+        """Whether the job still is where the lease says; a person may have moved its file."""
+        entry = self._ledger.indexes[lease.kind].get(lease.job.id)
+        return entry is not None and entry.state is State.PROCESSING and entry.epoch == lease.job.epoch
 
     # --- taking in
 
@@ -241,14 +283,15 @@ class Handover:
             ):
                 offspring = await self._admission.offspring(job)
         is_end = job.kind is Kind.VIDEO or "audio_path" not in job.fields  # else its video goes on
-        await self._ledger.move(
-            job,
-            State.COMPLETED,
-            Event.COMPLETE,
-            offspring=offspring,
-            announce=is_end,
-            details={"worker_id": lease.worker_id},
-        )
+        async with self._ledger.lock(Kind.VIDEO, video_job_id(job.id)):
+            await self._ledger.move(
+                job,
+                State.COMPLETED,
+                Event.COMPLETE,
+                offspring=offspring,
+                announce=is_end,
+                details={"worker_id": lease.worker_id},
+            )
         self._leases.end(job.kind, job.id)
         self.paces[job.kind].learn(job, taken_s)
         await self._roster.finished(job.kind, lease.worker_id, taken_s=taken_s)
@@ -299,6 +342,8 @@ class Handover:
         if state is State.PENDING:
             delay_s = 0.0 if expired else self._delay_s(failures)
             job = _freed(replace(job, not_before=round(now + delay_s, 3) if delay_s else None))
+        else:
+            job = replace(job, not_before=None)
         details: dict[str, Json] = {"worker_id": lease.worker_id, "reason": reason, "attempt": failures}
         await self._ledger.move(job, state, event, announce=state is State.FAILED, details=details)
         self._leases.end(job.kind, job.id)
@@ -333,7 +378,8 @@ class Handover:
         """As `_held`, for a caller that has the job's lock, which a sweep would wait for."""
         entry = self._ledger.entry(claim.kind, claim.job_id)
         lease = self._leases.get(claim.kind, claim.job_id)
-        if lease is None or lease.worker_id != claim.worker_id or not self._tokens.proves(claim, entry.epoch):
+        is_holder = lease is not None and lease.worker_id == claim.worker_id and self._is_worked_on(lease)
+        if lease is None or not is_holder or not self._tokens.proves(claim, entry.epoch):
             raise LeaseLost(claim.job_id, claim.worker_id)
         if lease.ends_at <= self._clock.monotonic():
             await uninterrupted(

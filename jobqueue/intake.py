@@ -13,7 +13,17 @@ from jobqueue.wire import from_record
 
 CHANNEL_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 VIDEO_NUMBER_MAX = 1_000_000
-CLAIM_FIELDS = frozenset({"worker_id", "last_worker_id", "processing_started_at", "claim_id", "claim_token"})
+CLAIM_FIELDS = frozenset(
+    {
+        "worker_id",
+        "last_worker_id",
+        "processing_started_at",
+        "claim_id",
+        "claim_token",
+        "epoch",
+        "retry_count",
+    }
+)
 """Left behind by an earlier life of the record; a new job starts without them."""
 INHERITED = (
     "organized_path",
@@ -63,6 +73,13 @@ class Intake:
             day = (job.text("date"), job.text("channel_code"))
             self._last_video[day] = max(number, self._last_video.get(day, 0))
         self._paths.add(job.organized_path)
+
+    def forget(self, job: Job) -> None:
+        """The job could not be written: its number and folder are free again."""
+        self._paths.discard(job.organized_path)
+        day = (job.text("date"), job.text("channel_code"))
+        if self._last_video.get(day) == job.number("video_number"):
+            self._last_video[day] -= 1
 
     def check(
         self, kind: Kind, record: Mapping[str, Json], *, parent: Job | None = None

@@ -33,7 +33,7 @@ class JobLog:
         """The last lines of the job, oldest first."""
         try:
             text = (self._folder / f"{job_id}.jsonl").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return []
         found = []
         for line in text.splitlines()[-LAST_LINES:]:

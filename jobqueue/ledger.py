@@ -53,7 +53,7 @@ class Ledger:
             return await asyncio.to_thread(
                 self._folders.read, entry.kind, entry.state, entry.job_id, entry.worker_id
             )
-        except (FileNotFoundError, ValueError, JobInvalid, RecursionError):
+        except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
 
@@ -79,7 +79,7 @@ class Ledger:
 
         try:
             job = await on_disk(take_and_note, missing=FileNotFoundError)
-        except (FileNotFoundError, ValueError, JobInvalid, RecursionError):
+        except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
         self._enter(job, State.PROCESSING, "claim", worker_id)

@@ -6,6 +6,8 @@ WEIGHT = 0.3
 """Share of the newest job in the moving average: a new GPU is noticed within a few jobs."""
 TELLING_PERCENT = 5.0
 """Below this much progress, the time so far tells nothing of the time to come."""
+LONGEST_S = 1e7
+"""No recording is longer; a figure beyond is a mistake of whoever gave it."""
 
 
 def units(job: Job) -> float:
@@ -13,7 +15,7 @@ def units(job: Job) -> float:
     if job.kind is Kind.AUDIO:
         return float(len(job.text("script_text")) or 1)
     duration = job.fields.get("audio_duration_s")
-    return float(duration) if isinstance(duration, int | float) and duration > 0 else 1.0
+    return float(duration) if isinstance(duration, int | float) and 0 < duration < LONGEST_S else 1.0
 
 
 class Pace:

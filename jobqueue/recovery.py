@@ -4,9 +4,11 @@ import logging
 import time
 
 from jobqueue import durable
+from jobqueue.errors import PathRefused
 from jobqueue.folders import Found, JobFolders
 from jobqueue.job import Kind
 from jobqueue.lifecycle import PRECEDENCE, State
+from jobqueue.storage import check_path
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ def settle(folders: JobFolders) -> list[Found]:
     """
     jobs: dict[tuple[Kind, str], Found] = {}
     for found in folders.scan():
-        if found.state is State.PENDING and not found.job.organized_path:
+        if found.state is State.PENDING and not _is_placed(found):
             continue
         key = found.job.kind, found.job.id
         other = jobs.get(key)
@@ -35,6 +37,15 @@ def settle(folders: JobFolders) -> list[Found]:
         loser.path.unlink(missing_ok=True)
         durable.sync_folder(loser.path.parent)
     return sorted(jobs.values(), key=lambda found: (found.job.created_at, found.job.id))
+
+
+def _is_placed(found: Found) -> bool:
+    """Whether the job has a proper folder for its media, as every job has that was admitted."""
+    try:
+        check_path(found.job.organized_path)
+    except PathRefused:
+        return False
+    return True
 
 
 def _rank(found: Found) -> tuple[int, int]:

@@ -1,9 +1,12 @@
 """The workers: who they are, what they do, when they were last heard of."""
 
 import asyncio
+import contextlib
 import logging
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from jobqueue import durable
 from jobqueue.clock import Clock
@@ -37,6 +40,9 @@ class Member:
     created_at: str
 
 
+MEMBER = TypeAdapter(Member)
+
+
 class Roster:
     """`workers/{audio,video}/{worker_id}.json`, one file per worker."""
 
@@ -52,11 +58,11 @@ class Roster:
         for kind in Kind:
             for path in (self._folder / kind).glob("*.json"):
                 try:
-                    record = durable.read_record(path)
-                    known = {field.name: record[field.name] for field in fields(Member)}
-                    member = Member(**known)  # type: ignore[arg-type]  # our own file, checked just below
+                    member = MEMBER.validate_python(durable.read_record(path))
                     moment(member.last_heartbeat)
-                except (OSError, ValueError, KeyError, TypeError) as error:
+                    if member.worker_id != path.stem:
+                        raise ValueError("its name is another worker's")
+                except (OSError, ValueError) as error:
                     log.warning("worker file %s is left out: %s", path.name, error)
                     continue
                 self._members[kind][path.stem] = member
@@ -101,7 +107,8 @@ class Roster:
                 silent_s = now - moment(member.last_heartbeat)
                 if silent_s > FORGOTTEN_S:
                     del members[member.worker_id]
-                    self._place(kind, member).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        self._place(kind, member).unlink(missing_ok=True)
                 elif silent_s > SILENT_S and member.status != "offline":
                     member.status, member.current_job = "offline", None
                     await self._write(kind, member)

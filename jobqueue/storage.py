@@ -68,7 +68,11 @@ class DirectoryStorage:
         check_path(path)
         place = self._root / path
         # A link planted in the folder must not lead out of it.
-        if not place.resolve().is_relative_to(self._root.resolve()):
+        try:
+            is_inside = place.resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError):  # links that lead round in circles
+            is_inside = False
+        if not is_inside:
             raise PathRefused(path)
         return place
 
@@ -98,6 +102,8 @@ class DirectoryStorage:
             if sha256 is not None and digest.digest() != sha256:
                 raise ChecksumMismatch(path)
             await asyncio.to_thread(_keep, part, place)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError):
+            raise PathRefused(path) from None
         finally:
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()

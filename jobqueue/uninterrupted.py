@@ -14,8 +14,16 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     cannot be cancelled, so a caller that vanished in between would leave the two apart.
     """
     task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error  # and again, if the caller is cancelled again meanwhile
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # seen, so that asyncio does not report it as forgotten
+        raise cancelled
+    return task.result()

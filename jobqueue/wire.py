@@ -21,10 +21,10 @@ def timestamp(moment: float) -> str:
 
 
 def moment(text: str) -> float:
-    """Unix seconds of an ISO 8601 time with a zone. Raises: ValueError."""
+    """Unix seconds of an ISO 8601 time, in UTC if it names no zone. Raises: ValueError."""
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
-        raise ValueError(f"{text!r} names no time zone; end it in Z")
+        when = when.replace(tzinfo=UTC)
     if not MOMENT_MIN <= when.timestamp() < MOMENT_MAX:
         raise ValueError(f"{text!r} is not in this age")
     return when.timestamp()

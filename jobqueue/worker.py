@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from jobqueue.backend import WorkQueue
 from jobqueue.errors import (
     InvalidTransition,
+    JobInvalid,
     JobNotFound,
     LeaseLost,
     PermanentError,
@@ -26,6 +27,10 @@ T = TypeVar("T")
 HEARTBEAT_S = 30.0
 RETRY_BASE_S = 0.5
 RETRY_CAP_S = 15.0
+
+
+class WorkBroken(Exception):
+    """A handler ended as if it had been cancelled, and was not."""
 
 
 class Report(Protocol):
@@ -101,14 +106,13 @@ class Worker:
 
     async def _settle(self, claim: Claim, work: "asyncio.Future[Result]", reporter: "_Reporter") -> None:
         """Tell the queue how it ended, however long that takes: the work must not be lost."""
-        error = None if work.cancelled() else work.exception()
-        if work.cancelled():
-            if not reporter.interrupted.done():
-                raise asyncio.CancelledError
+        error = (
+            WorkBroken("the work was given up and nobody knows why") if work.cancelled() else work.exception()
+        )
+        if work.cancelled() and reporter.interrupted.done():
             await self._leave(claim, reporter.interrupted.result())
         elif error is None:
-            result = work.result()
-            await self._tell(claim, "completed", lambda: self._queue.complete(claim, result))
+            await self._finish(claim, work.result())
         elif isinstance(error, Exception):
             permanent = isinstance(error, PermanentError)
             log.error("job %s: failed: %s", claim.job_id, error, exc_info=None if permanent else error)
@@ -119,6 +123,13 @@ class Worker:
             )
         else:
             raise error
+
+    async def _finish(self, claim: Claim, result: Result) -> None:
+        try:
+            await self._tell(claim, "completed", lambda: self._queue.complete(claim, result))
+        except JobInvalid as error:
+            reason = f"the result was refused: {error}"
+            await self._tell(claim, "reported as failed", lambda: self._queue.fail(claim, reason))
 
     async def _leave(self, claim: Claim, why: Interruption) -> None:
         log.info("job %s: left, %s", claim.job_id, why.value)

@@ -103,7 +103,10 @@ class HeartbeatBody(BaseModel):
 
 async def read_object(request: web.Request) -> dict[str, Json]:
     """The JSON object in the body; an empty body is an empty object. Raises: Problem."""
-    data = await request.read()
+    try:
+        data = await request.read()
+    except web.RequestPayloadError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body is not what its Content-Encoding says") from None
     if not data.strip():
         return {}
     if "json" not in request.content_type:

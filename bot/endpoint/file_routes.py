@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import web
 
 from bot.endpoint.problems import Problem
 from jobqueue.errors import MediaMissing, QueueUnwritable
@@ -68,7 +68,7 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
             if received > FILE_MAX_BYTES:
                 raise _too_large()
             yield piece
-    except ClientPayloadError as error:
+    except web.RequestPayloadError as error:
         raise ConnectionResetError("the upload broke off") from error
     if request.content_length is not None and received != request.content_length:
         raise Problem(HTTPStatus.BAD_REQUEST, "fewer bytes arrived than Content-Length announced")
@@ -80,8 +80,9 @@ def _expected_digest(request: web.Request) -> bytes | None:
     try:
         if plain is not None:
             digest = bytes.fromhex(plain.strip())
-        elif standard is not None and (found := DIGEST.search(standard)) is not None:
-            digest = base64.b64decode(found[1], validate=True)
+        elif standard is not None and "sha-256" in standard:
+            found = DIGEST.search(standard)
+            digest = base64.b64decode(found[1], validate=True) if found else b""
         else:
             return None
     except (ValueError, binascii.Error):

@@ -1,6 +1,5 @@
 """`/queue` and `/counter`: jobs in, jobs out, and what people want to know of them."""
 
-import asyncio
 import re
 from http import HTTPStatus
 
@@ -21,6 +20,7 @@ from jobqueue.backend import Filter, JobView
 from jobqueue.counters import Counters
 from jobqueue.directory import DirectoryQueue
 from jobqueue.job import Json, Kind
+from jobqueue.ledger import on_disk
 from jobqueue.lifecycle import State
 from jobqueue.wire import timestamp, to_record
 
@@ -105,7 +105,8 @@ class QueueRoutes:
         return web.json_response(shown(view))
 
     async def increment(self, request: web.Request) -> web.Response:
-        return web.json_response({"value": await asyncio.to_thread(self._counters.increment, _kind(request))})
+        kind = _kind(request)
+        return web.json_response({"value": await on_disk(lambda: self._counters.increment(kind))})
 
     # --- workers
 
@@ -181,6 +182,6 @@ def _states(text: str | None) -> frozenset[State] | None:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= LIMIT_MAX):
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= LIMIT_MAX):
         raise Problem(HTTPStatus.BAD_REQUEST, f"limit must be 1 to {LIMIT_MAX}")
     return int(text)

@@ -97,7 +97,7 @@ class Channels:
             bad = [code for code in channels if not CHANNEL_CODE.fullmatch(code)]
             if bad or not channels:
                 raise ValueError(f"{bad[0]!r} is no channel code" if bad else "it names no channel")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             # The channels as they were go on; a slip in an editor must not stop the factory.
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             log.error("%s is ignored until it is corrected: %s", self._path.name, reason)

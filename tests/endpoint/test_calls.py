@@ -162,6 +162,8 @@ async def test_a_refused_field_is_named(http: aiohttp.ClientSession) -> None:
         ("GET", "/queue/audio/jobs?limit=0", 400),
         ("GET", "/queue/audio/jobs?limit=many", 400),
         ("GET", "/queue/audio/jobs?limit=1e9", 400),
+        ("GET", "/queue/audio/jobs?limit=000001999999", 400),
+        ("GET", f"/queue/audio/jobs?limit=000001{'9' * 5000}", 400),
         ("GET", "/queue/audio/jobs?cursor=x", 400),
         ("GET", "/queue/audio/jobs?status=lost", 400),
     ],
@@ -356,6 +358,17 @@ async def test_a_path_cannot_leave_the_folder(http: aiohttp.ClientSession, serve
     for method in ("PUT", "GET"):
         async with http.request(method, url, data=b"x" if method == "PUT" else None) as answer:
             assert answer.status in (400, 404), await answer.text()
+
+
+async def test_a_file_cannot_take_the_place_of_a_folder(http: aiohttp.ClientSession) -> None:
+    await call(http, "PUT", "/files/a/b.wav", data=b"x")
+    assert (await call(http, "PUT", "/files/a", data=b"x"))[0] == 400
+    assert (await call(http, "PUT", "/files/a/b.wav/c", data=b"x"))[0] == 400
+
+
+async def test_a_body_that_is_not_what_it_says_is_refused(http: aiohttp.ClientSession) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert (await call(http, "POST", "/queue/audio/jobs", data=b"{}", headers=headers))[0] == 400
 
 
 async def test_a_link_planted_in_the_folder_leads_nowhere(

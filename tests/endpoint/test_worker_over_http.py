@@ -127,6 +127,28 @@ async def test_a_failure_is_reported_in_its_own_words(queue: DirectoryQueue, con
     assert (second.state, second.job.text("error_message")) == (State.PENDING, "out of luck")
 
 
+async def test_a_handler_that_ends_as_if_cancelled_has_failed_and_the_worker_goes_on(
+    queue: DirectoryQueue, connection: Connection
+) -> None:
+    async def odd(job: Job, report: Report) -> Result:
+        if job.id == "odd":
+            raise asyncio.CancelledError
+        return {"gofile_link": "fine"}
+
+    await enqueue(queue, "odd")
+    await enqueue(queue, "fine")
+    async with at_work(connection, odd):
+        await reached(queue, "fine", State.COMPLETED)
+    assert (await queue.get(Kind.AUDIO, "odd")).job.retry_count == 1
+
+
+async def test_a_wrong_address_ends_the_worker_with_a_sentence(server: Server) -> None:
+    async with Connection(str(server.make_url("/nothing")), KEY) as connection:
+        worker = Worker(HttpQueue(connection), Kind.AUDIO, IDENTITY, speak, wait_s=5)
+        with pytest.raises(KeyRefused, match="FILE_SERVER_URL"):
+            await worker.run(asyncio.Event())
+
+
 async def test_a_worker_that_is_stopped_hands_its_job_back_uncounted(
     queue: DirectoryQueue, connection: Connection
 ) -> None:

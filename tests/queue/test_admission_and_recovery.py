@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobqueue.directory import DirectoryQueue
-from jobqueue.errors import AlreadyOwned, JobNotFound
+from jobqueue.errors import AlreadyOwned, JobExists, JobNotFound, LeaseLost
 from jobqueue.job import Kind, WorkerReport
 from jobqueue.lifecycle import State
 from tests.clock import FakeClock
@@ -254,6 +254,46 @@ async def test_foreign_files_never_stop_a_start(
     again = await reopened(queue, data_dir, clock)
     assert (await again.enqueue(Kind.AUDIO, {"script_text": "x"})).state is State.PENDING
     await again.close()
+
+
+async def test_odd_files_anywhere_stop_neither_a_start_nor_the_sweeper(
+    queue: DirectoryQueue, data_dir: Path, clock: FakeClock
+) -> None:
+    await queue.heartbeat(Kind.AUDIO, WORKER)
+    await queue.close()
+    shutil.copy(data_dir / "workers/audio/gpu-1.json", data_dir / "workers/audio/copy.json")
+    (data_dir / "workers/video/bot.json").write_text('{"worker_id": "bot", "jobs_failed": "many"}')
+    os.mkfifo(data_dir / "workers/audio/pipe.json")
+    for state in ("pending", "processing", "completed"):
+        os.mkfifo(folder(data_dir, state) / "gpu_pipe.json")
+        (folder(data_dir, state) / "gpu_loop.json").symlink_to("gpu_loop.json")
+    (data_dir / "counters.json").write_text("[" * 100_000)
+    again = await reopened(queue, data_dir, clock)
+    clock.advance(10 * 24 * 3600)
+    await again.sweep()
+    await again.rescan()
+    assert (await again.enqueue(Kind.AUDIO, {"script_text": "x"})).state is State.PENDING
+    await again.close()
+
+
+async def test_a_job_in_work_put_back_by_hand_is_handed_out_anew(queue: DirectoryQueue, data_dir: Path) -> None:
+    await queue.enqueue(Kind.AUDIO, {"job_id": "j1", "script_text": "x"})
+    first = await queue.claim(Kind.AUDIO, WORKER)
+    assert first is not None
+    (folder(data_dir, "processing") / "gpu-1_j1.json").rename(folder(data_dir, "pending") / "j1.json")
+    await queue.rescan()
+    with pytest.raises(LeaseLost):
+        await queue.complete(first.claim, RESULT)
+    second = await queue.claim(Kind.AUDIO, WorkerReport("gpu-2"))
+    assert second is not None and second.job.id == "j1"
+
+
+async def test_a_job_put_aside_by_hand_is_not_made_twice(queue: DirectoryQueue, data_dir: Path) -> None:
+    await queue.enqueue(Kind.AUDIO, {"job_id": "j1", "script_text": "x"})
+    (folder(data_dir, "pending") / "j1.json").rename(folder(data_dir, "cancelled") / "j1.json")
+    assert await queue.claim(Kind.AUDIO, WORKER) is None
+    with pytest.raises(JobExists):
+        await queue.enqueue(Kind.AUDIO, {"job_id": "j1", "script_text": "x"})
 
 
 async def test_a_second_owner_is_refused(queue: DirectoryQueue, data_dir: Path, clock: FakeClock) -> None:

@@ -63,7 +63,8 @@ def filters(frames: int) -> str:
     )
     repeat = f"loop=loop={frames - 1}:size=1:start=0"
     tag = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-    return f"{convert},{repeat},{tag},setpts=N/{FPS}/TB,fps={FPS},settb=1/{FPS}"
+    # The time base first: N/FPS/TB truncates, and for some N the last frame would fall onto the one before.
+    return f"{convert},{repeat},{tag},settb=1/{FPS},setpts=N,fps={FPS}"
 
 
 def parallel_renders() -> int:

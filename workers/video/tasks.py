@@ -28,12 +28,14 @@ async def to_the_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 @contextlib.contextmanager
 def first_error() -> Iterator[None]:
     """Raise the first error of a task group as itself: callers ask whether it is a PermanentError."""
+    current = asyncio.current_task()
+    requests = current.cancelling() if current else 0
     try:
         yield
     except BaseExceptionGroup as group:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
-            raise asyncio.CancelledError from group
+        # Before Python 3.13 a group that fails leaves its parent marked as being cancelled.
+        while current is not None and current.cancelling() > requests:
+            current.uncancel()
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
