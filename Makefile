@@ -34,7 +34,7 @@ $(READY_WORKER): requirements-worker.txt | $(VENV)/bin/python
 	@touch $@
 
 demo: $(READY)  ## script in, MP4 out: make demo [SCRIPT=file] [IMAGES=folder] [SPEAK=hi|en]
-	@$(BIN)/python examples/demo.py --script="$(SCRIPT)" --images="$(IMAGES)" --speak="$(SPEAK)"
+	@$(BIN)/python examples/demo.py --script="$$SCRIPT" --images="$$IMAGES" --speak="$$SPEAK"
 
 run: $(READY)  ## the bot, with the settings in .env
 	@$(BIN)/python run_bot.py

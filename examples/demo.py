@@ -44,6 +44,8 @@ class DemoFailed(Exception):
 async def main(arguments: argparse.Namespace) -> None:
     """Make one video. Raises: DemoFailed."""
     script = read_script(arguments.script, arguments.speak)
+    if is_running(DEMO):
+        raise DemoFailed("A demo is running already: wait for its end.")
     lay_out_pictures(arguments.images)
     port = free_port()
     async with process("bot", "run_bot.py", bot_environment(port)) as bot:
@@ -252,7 +254,11 @@ def in_words(kind: Kind, view: JobView) -> str:
             else ""
         )
         return f"  {what}: {progress.message}{part}, {progress.percent:.0f} %"
-    reason = f" ({view.job.text('error_message')})" if view.job.retry_count else ""
+    reason = (
+        f" ({view.job.text('error_message')})"
+        if view.job.retry_count and view.state is not State.COMPLETED
+        else ""
+    )
     return f"  {what}: {view.state}{reason}"
 
 

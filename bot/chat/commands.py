@@ -13,6 +13,7 @@ from bot.chat.gate import Gate
 from bot.chat.reports import line_of, queue_report, story_of, workers_report
 from bot.chat.settings import ChatSettings
 from bot.chat.texts import Html, Texts, Words, cut
+from bot.chat.transport import reply
 from bot.productions import ACTIVE, Ambiguous, Person, Production, Productions
 from jobqueue.backend import QueueBackend
 from jobqueue.clock import Clock
@@ -66,32 +67,32 @@ class Commands:
         self._clock = clock
 
     async def on_help(self, message: Message, _person: Person, words: Words, _argument: str) -> None:
-        await message.reply_text(words("help", minimum=self._settings.script_min_chars))
+        await reply(message, words("help", minimum=self._settings.script_min_chars))
 
     async def on_start(self, message: Message, _person: Person, words: Words, _argument: str) -> None:
         welcome, rest = words("welcome"), words("help", minimum=self._settings.script_min_chars)
-        await message.reply_text(f"{welcome}\n\n{rest}")
+        await reply(message, f"{welcome}\n\n{rest}")
 
     async def on_status(self, message: Message, person: Person, words: Words, argument: str) -> None:
         if argument:
             production = await self._productions.find(argument, person)
-            await message.reply_text(story_of(production, words, self._clock.now()))
+            await reply(message, story_of(production, words, self._clock.now()))
             return
         recent = await self._productions.recent(person, message.chat.id, limit=LISTED)
         if not recent:
-            await message.reply_text(words("status-none"))
+            await reply(message, words("status-none"))
             return
         lines = (line_of(production, words) for production in recent)
-        await message.reply_text(words.lines(words("status-head"), *lines, words("status-foot")))
+        await reply(message, words.lines(words("status-head"), *lines, words("status-foot")))
 
     async def on_queue(self, message: Message, person: Person, words: Words, _argument: str) -> None:
         active = await self._productions.recent(person, message.chat.id, states=ACTIVE, limit=OFFERED)
         stats = {kind: self._queue.stats(kind) for kind in Kind}
-        await message.reply_text(queue_report(stats, active, words))
+        await reply(message, queue_report(stats, active, words))
 
     async def on_workers(self, message: Message, _person: Person, words: Words, _argument: str) -> None:
         members = {kind: self._roster.members(kind) for kind in Kind}
-        await message.reply_text(workers_report(members, words, self._clock.now()))
+        await reply(message, workers_report(members, words, self._clock.now()))
 
     async def on_cancel(self, message: Message, person: Person, words: Words, argument: str) -> None:
         if argument:
@@ -101,9 +102,9 @@ class Commands:
         if len(active) == 1:
             await self._cancel(message, active[0], person, words)
         elif active:
-            await message.reply_text(words("cancel-which"), reply_markup=_choice(active, Verb.CANCEL))
+            await reply(message, words("cancel-which"), reply_markup=_choice(active, Verb.CANCEL))
         else:
-            await message.reply_text(words("cancel-none"))
+            await reply(message, words("cancel-none"))
 
     async def on_retry(self, message: Message, person: Person, words: Words, argument: str) -> None:
         if argument:
@@ -112,12 +113,12 @@ class Commands:
         failed_only = frozenset({State.FAILED})
         failed = await self._productions.recent(person, message.chat.id, states=failed_only, limit=OFFERED)
         if failed:
-            await message.reply_text(words("retry-which"), reply_markup=_choice(failed, Verb.RETRY))
+            await reply(message, words("retry-which"), reply_markup=_choice(failed, Verb.RETRY))
         else:
-            await message.reply_text(words("retry-none"))
+            await reply(message, words("retry-none"))
 
     async def on_unknown(self, message: Message, _person: Person, words: Words, _argument: str) -> None:
-        await message.reply_text(words("unknown-command"))
+        await reply(message, words("unknown-command"))
 
     def handler(
         self, answer: Callable[[Message, Person, Words, str], Awaitable[None]]
@@ -133,26 +134,26 @@ class Commands:
             try:
                 await answer(message, self._gate.person(message.from_user.id), words, argument)
             except JobNotFound:
-                await message.reply_text(words("unknown-job", id=cut(argument, 70)))
+                await reply(message, words("unknown-job", id=cut(argument, 70)))
             except Ambiguous:
-                await message.reply_text(words("ambiguous-id", id=cut(argument, 70)))
+                await reply(message, words("ambiguous-id", id=cut(argument, 70)))
             except InvalidTransition as error:
-                await message.reply_text(words(f"already-{error.state}"))
+                await reply(message, words(f"already-{error.state}"))
             except (OSError, QueueError) as error:
                 log.error("a command of user %d: %s", message.from_user.id, error)
-                await message.reply_text(words("not-saved"))
+                await reply(message, words("not-saved"))
 
         return handle
 
     async def _cancel(self, message: Message, production: Production, person: Person, words: Words) -> None:
         await self._productions.cancel(production, by=f"user {person.user_id}")
-        await message.reply_text(_sentence(words, "cancelled", production))
+        await reply(message, _sentence(words, "cancelled", production))
         await self._cards.hurry(production.id)
 
     async def _retry(self, message: Message, production: Production, person: Person, words: Words) -> None:
         with self._cards.expecting(production.id):
             again = await self._productions.retry(production, by=f"user {person.user_id}")
-            await message.reply_text(_sentence(words, "retried", again))
+            await reply(message, _sentence(words, "retried", again))
             await self._cards.open(again, reply_to=again.first.number("reply_to_message_id"), silent=True)
 
 

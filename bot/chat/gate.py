@@ -9,6 +9,7 @@ from telegram.ext import ApplicationHandlerStop, CallbackContext
 
 from bot.chat.settings import ChatSettings
 from bot.chat.texts import Texts
+from bot.chat.transport import reply
 from bot.productions import Person
 from jobqueue.clock import Clock
 
@@ -51,7 +52,7 @@ class Gate:
         message = update.message
         if message is not None and message.chat.type == ChatType.PRIVATE and self._is_due(user_id):
             log.warning("user %d is not in ALLOWED_USERS: refused", user_id)
-            await message.reply_text(words("stranger", id=str(user_id)))
+            await reply(message, words("stranger", id=str(user_id)))
 
     def _is_due(self, user_id: int) -> bool:
         """One answer per stranger and hour, so that nobody can make the bot talk."""

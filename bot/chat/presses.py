@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from telegram import CallbackQuery, InlineKeyboardMarkup, Message, Update
-from telegram.error import BadRequest, TelegramError
+from telegram.error import TelegramError
 from telegram.ext import CallbackContext
 
 from bot.chat.buttons import Press, Verb, parse
@@ -64,12 +64,12 @@ class Presses:
         if original.from_user is None or original.from_user.id != query.from_user.id:
             await _answer(query, words.plain("not-yours"))
             return
-        await _answer(query, "", alert=False)
         problem = None
         if press.verb is Verb.MAKE:
             problem = await self._reception.make_anyway(question, words)
+        await _answer(query, "", alert=False)
         settled = words("ask-made") if press.verb is Verb.MAKE else words("ask-dropped")
-        with contextlib.suppress(BadRequest):
+        with contextlib.suppress(TelegramError):
             await question.edit_text(problem or settled)
 
     async def _move(self, query: CallbackQuery, press: Press, person: Person, words: Words) -> None:
@@ -132,5 +132,6 @@ class Presses:
 
 async def _answer(query: CallbackQuery, text: str, *, alert: bool = True) -> None:
     # Telegram takes an answer only for a short while; after a restart it may be too late for it.
-    with contextlib.suppress(BadRequest):
+    # Whatever keeps it from being taken, what was pressed is done all the same.
+    with contextlib.suppress(TelegramError):
         await query.answer(text or None, show_alert=alert and bool(text))

@@ -17,6 +17,7 @@ from bot.chat.pieces import Piece, Pieces, join
 from bot.chat.scripts import Script, Sender, job_id_of
 from bot.chat.settings import ChatSettings
 from bot.chat.texts import Html, Texts, Words, cut
+from bot.chat.transport import reply
 from bot.productions import ENDED, Production, Productions, Stage
 from jobqueue.backend import QueueBackend
 from jobqueue.clock import Clock
@@ -100,7 +101,7 @@ class Reception:
         if production.stage in ENDED:
             return
         key = "edited-waiting" if production.stage is Stage.WAITING else "edited-begun"
-        await message.reply_text(self._words(message)(key, id=production.short_id), do_quote=True)
+        await reply(message, self._words(message)(key, id=production.short_id), do_quote=True)
 
     async def on_other(self, update: Update, _context: Context) -> None:
         message = update.message
@@ -111,7 +112,7 @@ class Reception:
             if message.media_group_id in self._answered_albums:
                 return
             self._answered_albums.append(message.media_group_id)
-        await message.reply_text(self._words(message)("not-a-script"), do_quote=True)
+        await reply(message, self._words(message)("not-a-script"), do_quote=True)
 
     async def make_anyway(self, message: Message, words: Words) -> Html | None:
         """Queue a script that was asked about; returns what is wrong with it, if anything is."""
@@ -151,7 +152,7 @@ class Reception:
             text = await _download(document)
         except DocumentUnusable as error:
             reason = words(error.reason, name=cut(name, 60) or "?", limit=MAX_BYTES // 1_000_000)
-            await message.reply_text(reason, do_quote=True)
+            await reply(message, reason, do_quote=True)
             return None
         return Script(text, _sender(message, self._texts), source=name)
 
@@ -159,7 +160,7 @@ class Reception:
         words, length = self._words(message), len(script.text)
         if length > self._settings.script_max_chars:
             too_long = words("script-too-long", chars=length, limit=self._settings.script_max_chars)
-            await message.reply_text(too_long, do_quote=True)
+            await reply(message, too_long, do_quote=True)
         elif length < self._settings.script_min_chars:
             await self._ask(message, words, length)
         else:
@@ -171,7 +172,7 @@ class Reception:
         no = InlineKeyboardButton(words.plain("button-no"), callback_data=data(Verb.DROP, target))
         # Stateless: the text is in the message that the question replies to.
         question = words("ask-short", chars=length)
-        await message.reply_text(question, do_quote=True, reply_markup=InlineKeyboardMarkup([[yes, no]]))
+        await reply(message, question, do_quote=True, reply_markup=InlineKeyboardMarkup([[yes, no]]))
 
     async def _accept(self, message: Message, script: Script) -> None:
         """Queue it and answer with its card; if it cannot be kept, say so."""
@@ -182,10 +183,10 @@ class Reception:
                 if production.stage not in ENDED:
                     await self._cards.open(production, reply_to=message.message_id)
         except JobInvalid as error:
-            await message.reply_text(words("script-refused", reason=cut(str(error), 300)), do_quote=True)
+            await reply(message, words("script-refused", reason=cut(str(error), 300)), do_quote=True)
         except (OSError, QueueError) as error:
             log.error("job %s: cannot be saved: %s", script.job_id, error)
-            await message.reply_text(words("script-not-saved"), do_quote=True)
+            await reply(message, words("script-not-saved"), do_quote=True)
 
     async def _queued(self, script: Script) -> Production:
         """The production of this script, which is in the queue now. Raises: OSError, QueueError."""

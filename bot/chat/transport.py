@@ -1,12 +1,14 @@
 """Telegram's errors as what they mean for a message: certainly not sent, refused for good, or unknown."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
+from telegram import Message
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -19,6 +21,7 @@ from telegram.error import (
 
 from bot.notifications import NotDelivered, OutcomeUnknown, Refused
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NEVER_LEFT = (
@@ -31,6 +34,9 @@ NEVER_LEFT = (
 )
 """Telegram cannot have taken a request that ended so."""
 CALL_TIMEOUT_S = 60.0
+REPLY_WAITS_S = (1.0, 3.0, 9.0)
+REPLY_WAIT_MAX_S = 30.0
+"""Longer, and the person has asked again."""
 
 
 class MessageGone(Exception):
@@ -68,6 +74,23 @@ async def sending(call: Awaitable[T], *, timeout_s: float = CALL_TIMEOUT_S) -> T
     except TelegramError as error:
         # Such as an answer that is not Telegram's, though the call may have gone through.
         raise OutcomeUnknown(str(error)) from error
+
+
+async def reply(message: Message, text: str, **more: Any) -> None:
+    """Answer a message; again, if Telegram surely did not take the answer. Raises: BadRequest."""
+    for wait_s in (*REPLY_WAITS_S, None):
+        try:
+            await sending(message.reply_text(text, **more))
+        except NotDelivered as error:
+            if wait_s is None:
+                log.warning("chat %d: an answer was given up: %s", message.chat.id, error)
+                return
+            await asyncio.sleep(min(max(wait_s, error.retry_after_s), REPLY_WAIT_MAX_S))
+        except (Refused, OutcomeUnknown) as error:
+            log.warning("chat %d: an answer may not have arrived: %s", message.chat.id, error)
+            return
+        else:
+            return
 
 
 async def editing(call: Awaitable[T], *, timeout_s: float = 20.0) -> T | None:

@@ -1,11 +1,13 @@
 """What people ask, and what they are told."""
 
+import asyncio
+
 import pytest
 
 from jobqueue.backend import Filter
 from jobqueue.job import Kind
 from tests.chat.conftest import SCRIPT, Studio
-from tests.telegram_peer import Person
+from tests.telegram_peer import Fault, Person
 
 pytestmark = pytest.mark.usefixtures("chat")
 OTHER = "A different story about the river and its boats. " * 10
@@ -142,3 +144,26 @@ async def test_hindi_speakers_are_answered_in_hindi(studio: Studio, asha: Person
     audio = await studio.claim(Kind.AUDIO)
     await studio.queue.fail(audio.claim, "no voice", permanent=True)
     await asha.sees("की आवाज़ नहीं बन सकी")
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("429", "sendMessage", retry_after=1), Fault("http", "sendMessage", status=500)]
+)
+async def test_an_answer_that_was_refused_once_is_given_again(
+    studio: Studio, ann: Person, fault: Fault
+) -> None:
+    await studio.peer.polled()
+    studio.peer.fault(fault)
+    await ann.send("/help")
+    await ann.sees("How it works")
+    assert fault.hits == 1
+
+
+async def test_a_yes_counts_though_telegram_does_not_take_its_answer(studio: Studio, ann: Person) -> None:
+    await ann.send("A short story.")
+    question = await ann.sees("Only 14")
+    studio.peer.fault(Fault("http", "answerCallbackQuery", status=500))
+    pressing = asyncio.ensure_future(ann.press_data(question.callbacks[0], question))
+    await ann.sees("in the queue", since=0)
+    pressing.cancel()
+    await asyncio.wait({pressing})
