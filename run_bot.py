@@ -15,9 +15,9 @@ from bot.publishing.links import SignedLinks
 from jobqueue.clock import SystemClock
 from jobqueue.directory import DirectoryQueue
 from jobqueue.errors import AlreadyOwned, QueueUnwritable
-from jobqueue.handover import QueuePolicy
 from jobqueue.job import Kind, WorkerReport
 from jobqueue.keyfile import kept_secret
+from jobqueue.policy import QueuePolicy
 from jobqueue.worker import Worker
 from settings import BotSettings, load
 from stopping import give_up, give_up_if, stop_on_signals, until_stop

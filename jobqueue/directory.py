@@ -18,7 +18,7 @@ from jobqueue.counters import Counters
 from jobqueue.errors import AlreadyOwned, InvalidTransition, JobNotFound, QueueUnwritable
 from jobqueue.feed import Feed
 from jobqueue.folders import Found, JobFolders
-from jobqueue.handover import OF_THE_CLAIM, Handover, QueuePolicy
+from jobqueue.handover import OF_THE_CLAIM, Handover
 from jobqueue.index import Entry
 from jobqueue.intake import Intake, Profiles
 from jobqueue.job import Claim, Delivery, Job, Json, Kind, Orders, Progress, Result, WorkerReport
@@ -28,6 +28,7 @@ from jobqueue.leases import ClaimTokens
 from jobqueue.ledger import Ledger, on_disk
 from jobqueue.lifecycle import Event, State, next_state
 from jobqueue.outbox import Outbox
+from jobqueue.policy import QueuePolicy
 from jobqueue.roster import Roster
 from jobqueue.storage import DirectoryStorage
 from jobqueue.uninterrupted import uninterrupted

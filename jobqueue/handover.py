@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from jobqueue.admission import Admission
@@ -28,6 +28,7 @@ from jobqueue.leases import ClaimTokens, Lease, Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import Event, State, after_failure, next_state
 from jobqueue.pace import Pace
+from jobqueue.policy import QueuePolicy
 from jobqueue.retry import backoff_s
 from jobqueue.roster import Roster
 from jobqueue.storage import DirectoryStorage
@@ -42,22 +43,6 @@ OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
 NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | {*INHERITED, "script_text", "claim_token", "last_worker_id"}
 """Fields that no result may change."""
 REASON_MAX = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePolicy:
-    """How patient the queue is."""
-
-    max_failures: int = 3
-    """Failed deliveries after which a job is given up."""
-    retry_base_s: float = 30
-    retry_cap_s: float = 900
-    lease_s: float = 90
-    """How long a claim lives without a heartbeat."""
-    first_lease_s: float = 15
-    """The same before the first heartbeat, for a claim that names a claim_id."""
-    stuck_s: float = 30 * 60
-    """How long a claim lives without progress; without heartbeats too, if it names no claim_id."""
 
 
 class Handover:
