@@ -40,7 +40,7 @@ async def test_every_call_stands_in_the_readme_once(queue: DirectoryQueue, clock
         f"{route.method} {route.path}".replace("{kind:audio|video}", "{type}")
         .replace("{job_id}", "{id}")
         .replace("{path:.+}", "{path}")
-        for route in endpoint.routes
+        for route in endpoint.calls
     )
     listed = [cell.strip(" `") for cell in first_cells(section("For programs"))[2:]]
     assert sorted(listed) == served

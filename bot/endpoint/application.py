@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bot.endpoint.bodies import BODY_MAX_BYTES
+from bot.endpoint.calls import Call
 from bot.endpoint.file_routes import FileRoutes
 from bot.endpoint.health_routes import Check, HealthRoutes
 from bot.endpoint.keys import KeyCheck
@@ -62,13 +63,13 @@ class Endpoint:
             middlewares=[as_problems, KeyCheck(settings.key, links).middleware],
             client_max_size=BODY_MAX_BYTES,
         )
-        self.routes = [
-            *QueueRoutes(queue, queue.counters, settings.lease_s).table(),
-            *WorkerRoutes(queue).table(),
-            *FileRoutes(queue.storage).table(),
-            *HealthRoutes(clock, checks).table(),
+        self.calls: list[Call] = [
+            *QueueRoutes(queue, queue.counters, settings.lease_s).calls(),
+            *WorkerRoutes(queue).calls(),
+            *FileRoutes(queue.storage).calls(),
+            *HealthRoutes(clock, checks).calls(),
         ]
-        self._application.add_routes(self.routes)
+        self._application.add_routes([call.route() for call in self.calls])
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Listen until `stop`. Raises: PortTaken."""

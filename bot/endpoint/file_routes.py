@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from bot.endpoint.calls import Access, Call
 from bot.endpoint.problems import Problem
 from jobqueue.errors import MediaMissing, QueueUnwritable
 from jobqueue.storage import DirectoryStorage
@@ -24,10 +25,10 @@ class FileRoutes:
     def __init__(self, storage: DirectoryStorage) -> None:
         self._storage = storage
 
-    def table(self) -> list[web.RouteDef]:
+    def calls(self) -> list[Call]:
         return [
-            web.put("/files/{path:.+}", self.store),
-            web.get("/files/{path:.+}", self.fetch),
+            Call("PUT", "/files/{path:.+}", self.store, "Upload a file", Access.WORKER),
+            Call("GET", "/files/{path:.+}", self.fetch, "Download a file, or list a folder", Access.WORKER),
         ]
 
     async def store(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bot.endpoint.calls import Access, Call
 from jobqueue.clock import Clock
 from jobqueue.directory import DirectoryQueue
 from jobqueue.job import Kind
@@ -27,8 +28,8 @@ class HealthRoutes:
         self._checks = checks
         self._started_at = clock.monotonic()
 
-    def table(self) -> list[web.RouteDef]:
-        return [web.get("/health", self.health)]
+    def calls(self) -> list[Call]:
+        return [Call("GET", "/health", self.health, "Whether the bot can do its work", Access.ANYONE)]
 
     async def health(self, _request: web.Request) -> web.Response:
         reasons = [reason for check in self._checks if (reason := check()) is not None]

@@ -15,6 +15,7 @@ from bot.endpoint.bodies import (
     read_body,
     read_object,
 )
+from bot.endpoint.calls import KIND, Access, Call
 from bot.endpoint.problems import Problem
 from jobqueue.backend import Filter, JobView
 from jobqueue.counters import Counters
@@ -25,7 +26,6 @@ from jobqueue.lifecycle import State
 from jobqueue.wire import timestamp, to_record
 
 LIMIT_MAX = 500
-KIND = "{kind:audio|video}"
 JOB = f"/queue/{KIND}/jobs/{{job_id}}"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -38,22 +38,26 @@ class QueueRoutes:
         self._counters = counters
         self._lease_s = lease_s
 
-    def table(self) -> list[web.RouteDef]:
+    def calls(self) -> list[Call]:
         return [
-            web.post(f"/queue/{KIND}/jobs", self.enqueue),
-            web.get(f"/queue/{KIND}/jobs", self.list_jobs),
-            web.post(f"/queue/{KIND}/claim", self.claim),
-            web.get(f"/queue/{KIND}/stats", self.stats),
-            web.get(JOB, self.show),
-            web.delete(JOB, self.cancel),
-            web.patch(JOB, self.reprioritize),
-            web.get(f"{JOB}/logs", self.logs),
-            web.post(f"{JOB}/complete", self.complete),
-            web.post(f"{JOB}/fail", self.fail),
-            web.post(f"{JOB}/progress", self.progress),
-            web.post(f"{JOB}/release", self.release),
-            web.post(f"{JOB}/retry", self.retry),
-            web.post(f"/counter/increment/{KIND}", self.increment),
+            Call("POST", f"/queue/{KIND}/jobs", self.enqueue, "Add a job"),
+            Call("GET", f"/queue/{KIND}/jobs", self.list_jobs, "List jobs, page by page"),
+            Call("POST", f"/queue/{KIND}/claim", self.claim, "Take the next job", Access.WORKER),
+            Call("GET", f"/queue/{KIND}/stats", self.stats, "How many jobs are in each state"),
+            Call("GET", JOB, self.show, "One job"),
+            Call("DELETE", JOB, self.cancel, "Cancel a job"),
+            Call("PATCH", JOB, self.reprioritize, "Change a job's priority"),
+            Call("GET", f"{JOB}/logs", self.logs, "What happened to a job"),
+            Call("POST", f"{JOB}/complete", self.complete, "Report a job as done", Access.WORKER),
+            Call("POST", f"{JOB}/fail", self.fail, "Report a failed attempt", Access.WORKER),
+            Call(
+                "POST", f"{JOB}/progress", self.progress, "Report progress and renew the lease", Access.WORKER
+            ),
+            Call(
+                "POST", f"{JOB}/release", self.release, "Hand a job back, no attempt counted", Access.WORKER
+            ),
+            Call("POST", f"{JOB}/retry", self.retry, "Put a failed or cancelled job back"),
+            Call("POST", f"/counter/increment/{KIND}", self.increment, "The next running number"),
         ]
 
     # --- programs

@@ -3,10 +3,9 @@
 from aiohttp import web
 
 from bot.endpoint.bodies import HeartbeatBody, read_body
+from bot.endpoint.calls import KIND, Access, Call
 from jobqueue.directory import DirectoryQueue
 from jobqueue.job import Kind
-
-KIND = "{kind:audio|video}"
 
 
 class WorkerRoutes:
@@ -15,10 +14,16 @@ class WorkerRoutes:
     def __init__(self, queue: DirectoryQueue) -> None:
         self._queue = queue
 
-    def table(self) -> list[web.RouteDef]:
+    def calls(self) -> list[Call]:
         return [
-            web.post(f"/workers/{KIND}/heartbeat", self.heartbeat),
-            web.get(f"/workers/{KIND}", self.list_workers),
+            Call(
+                "POST",
+                f"/workers/{KIND}/heartbeat",
+                self.heartbeat,
+                "Say that a worker is there, and renew its leases",
+                Access.WORKER,
+            ),
+            Call("GET", f"/workers/{KIND}", self.list_workers, "List the workers"),
         ]
 
     async def heartbeat(self, request: web.Request) -> web.Response:
