@@ -6,13 +6,16 @@ import os
 import shutil
 import socket
 import tempfile
+import uuid
 from pathlib import Path
 
 import logs
-from jobqueue.client import Connection, HttpQueue, HttpStorage
+from jobqueue.client import Connection, HttpQueue
 from jobqueue.errors import KeyRefused
+from jobqueue.http_storage import HttpStorage
 from jobqueue.job import Kind, WorkerReport
 from jobqueue.worker import Worker
+from jobqueue.worker_key import name_in
 from settings import WorkerSettings, load
 from stopping import give_up, give_up_if, stop_on_signals
 from workers.audio.embedded import EmbeddedVoice
@@ -27,9 +30,7 @@ WORK_DIR = "scriptreel-audio-"
 async def main(settings: WorkerSettings, key: str) -> None:
     """Speak scripts until SIGTERM. Raises: KeyRefused, in a group."""
     stop = stop_on_signals()
-    identity = WorkerReport(
-        settings.worker_id, hostname=socket.gethostname(), vastai_instance_id=settings.vastai_instance_id
-    )
+    identity = identity_of(settings, key)
     clear_orphans()
     with tempfile.TemporaryDirectory(prefix=f"{WORK_DIR}{os.getpid()}-") as work_dir:
         async with Connection(settings.file_server_url, key) as connection:
@@ -71,6 +72,16 @@ def find_key(settings: WorkerSettings) -> str:
         give_up(
             "no key: set FILE_SERVER_API_KEY to the bot's (it lies in queue/api_key), or start the bot first"
         )
+
+
+def identity_of(settings: WorkerSettings, key: str) -> WorkerReport:
+    """Who this worker is: named in the settings, else for its key if that is a worker's own."""
+    worker_id, name = settings.worker_id, name_in(key)
+    if name is not None and "worker_id" not in settings.model_fields_set:
+        worker_id = f"{name}.{uuid.uuid4().hex[:6]}"
+    return WorkerReport(
+        worker_id, hostname=socket.gethostname(), vastai_instance_id=settings.vastai_instance_id
+    )
 
 
 def check_engine(settings: WorkerSettings) -> None:

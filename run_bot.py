@@ -15,12 +15,13 @@ from bot.publishing.links import SignedLinks
 from jobqueue.clock import SystemClock
 from jobqueue.directory import DirectoryQueue
 from jobqueue.errors import AlreadyOwned, QueueUnwritable
-from jobqueue.job import Kind, WorkerReport
+from jobqueue.job import Job, Kind, WorkerReport
 from jobqueue.keyfile import kept_secret
-from jobqueue.policy import QueuePolicy
+from jobqueue.policy import DAY_S, KeepPolicy, QueuePolicy
 from jobqueue.worker import Worker
 from settings import BotSettings, load
 from stopping import give_up, give_up_if, stop_on_signals, until_stop
+from workers.video.ffmpeg import FFmpeg, Run
 from workers.video.stage import VideoStage
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ async def main(settings: BotSettings) -> None:
         )
         key = settings.file_server_api_key or kept_secret(data_dir / "api_key", data_dir / "tmp")
         logs.set_up(settings.log_level, settings.log_format, frozenset({key, settings.bot_token or ""}))
-        links = SignedLinks(settings.public_url, clock, kept_secret(data_dir / "secret", data_dir / "tmp"))
+        secret = kept_secret(data_dir / "secret", data_dir / "tmp")
+        links = SignedLinks(settings.public_url, clock, secret)
         chat = Chat(
             queue,
             feed=queue.feed,
@@ -52,6 +54,7 @@ async def main(settings: BotSettings) -> None:
             channels=channels,
             roster=queue.roster,
             clock=clock,
+            links=links,
         )
         delivery = Delivery(settings.chat_id, settings.telegram_max_upload_mb * 1_000_000)
         notifications = Notifications(
@@ -68,15 +71,17 @@ async def main(settings: BotSettings) -> None:
             queue,
             links,
             clock,
-            [disk_check(data_dir), worker_check(queue)],
-            EndpointSettings(settings.api_host, settings.api_port, key, settings.lease_seconds),
+            [disk_check(queue), worker_check(queue)],
+            EndpointSettings(settings.api_host, settings.api_port, key, settings.lease_seconds, secret),
         )
-        stage = VideoStage(data_dir / "files", data_dir / "images", data_dir / "tmp")
+        ffmpeg = FFmpeg(on_run=lambda job, run: note_run(queue, job, run))
+        stage = VideoStage(data_dir / "files", data_dir / "images", data_dir / "tmp", ffmpeg=ffmpeg)
         video = Worker(queue, Kind.VIDEO, VIDEO_WORKER, stage.handle, wait_s=30)
         async with asyncio.TaskGroup() as parts:
             for name, part in (
                 ("endpoint", endpoint.serve(stop)),
                 ("sweeper", queue.tend(stop)),
+                ("retention", queue.retention.run(stop)),
                 ("video stage", video.run(stop)),
                 ("chat", chat.serve(stop)),
                 ("notifications", notifications.run(stop)),
@@ -87,6 +92,11 @@ async def main(settings: BotSettings) -> None:
     log.info("bot: stopped")
 
 
+def note_run(queue: DirectoryQueue, job: Job, run: Run) -> None:
+    """Tell the job's log of a run of FFmpeg."""
+    queue.note(job, "ffmpeg", step=run.step, seconds=run.seconds, exit=run.exit_code)
+
+
 def queue_policy(settings: BotSettings) -> QueuePolicy:
     return QueuePolicy(
         max_failures=settings.max_retries,
@@ -94,6 +104,8 @@ def queue_policy(settings: BotSettings) -> QueuePolicy:
         retry_cap_s=settings.retry_cap_seconds,
         lease_s=settings.lease_seconds,
         stuck_s=settings.stuck_minutes * 60,
+        keep=KeepPolicy(settings.keep_days * DAY_S, settings.keep_jobs),
+        min_free_bytes=settings.min_free_mb << 20,
     )
 
 

@@ -71,6 +71,9 @@ class BotSettings(SharedSettings):
     retry_cap_seconds: Annotated[float, Field(gt=0)] = 900
     lease_seconds: Annotated[float, Field(ge=5)] = 90
     stuck_minutes: Annotated[float, Field(gt=0)] = 30
+    keep_days: Annotated[float, Field(ge=0, le=36500)] = 30
+    keep_jobs: Annotated[int, Field(ge=0)] = 100_000
+    min_free_mb: Annotated[int, Field(ge=0)] = 500
     script_min_chars: Annotated[int, Field(ge=1)] = 200
     script_max_chars: Annotated[int, Field(ge=1)] = 200_000
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bot.pause import pause
 from bot.productions import Production, Productions
+from jobqueue import tracing
 from jobqueue.backend import JobView, QueueBackend
 from jobqueue.clock import Clock
 from jobqueue.errors import JobNotFound, PathRefused, QueueError
@@ -242,7 +243,8 @@ class Notifications:
         """One try to deliver; what is left in the outbox afterwards is tried again later."""
         news = ending.news
         try:
-            await self._deliver_unless_refused(ending, messenger)
+            with tracing.following(ending.view.job):
+                await self._deliver_unless_refused(ending, messenger)
         except NotDelivered as error:
             self._later(news, str(error), error.retry_after_s)
         except OutcomeUnknown as error:

@@ -1,5 +1,6 @@
 """Productions: what a person sees as one video is an audio job and the video job that grows from it."""
 
+import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,8 @@ SHORT_ID = 8
 TITLE_CHARS = 80
 MOST_MATCHES = 200
 """A prefix that fits more jobs than this is ambiguous without looking at each."""
+A_ROUND, MOST_ROUNDS, ENOUGH = 8, 12, 5
+"""Jobs looked at in one go, how often, and how many productions end the search for a page."""
 ACTIVE = frozenset({State.PENDING, State.PROCESSING})
 REVIVABLE = frozenset({State.FAILED, State.CANCELLED})
 
@@ -172,6 +175,36 @@ class Productions:
         newest = sorted(found.values(), key=lambda production: production.first.created_at, reverse=True)
         return newest[:limit]
 
+    async def ended(
+        self, person: Person, chat_id: int, *, cursor: str | None = None
+    ) -> tuple[list[Production], str | None]:
+        """The next productions that have ended, newest first, as far as `recent` would show them.
+
+        Returns: a few of them, and the cursor of the next ones; None at the end.
+        """
+        wanted = Filter(Kind.AUDIO, states=FINAL, chat_id=None if person.is_admin else chat_id)
+        found: list[Production] = []
+        for _ in range(MOST_ROUNDS):
+            page = await self._queue.jobs(wanted, limit=A_ROUND, cursor=cursor, newest_first=True)
+            cursor = page.cursor
+            for view in page.jobs:
+                with contextlib.suppress(JobNotFound):
+                    production = await self.of(Kind.AUDIO, view.job.id)
+                    if production.stage in ENDED and production.visible_to(person):
+                        found.append(production)
+            if cursor is None or len(found) >= ENOUGH:
+                break
+        return found, cursor
+
+    async def earlier(self, production: Production) -> Production | None:
+        """The one whose script this one repeats, if it is there and not called off."""
+        job_id = production.first.text("duplicate_of")
+        try:
+            earlier = await self.get(job_id) if job_id else None
+        except JobNotFound:
+            return None
+        return None if earlier is None or earlier.stage is Stage.CANCELLED else earlier
+
     async def cancel(self, production: Production, *, by: str) -> Production:
         """Call off whichever half is not finished. Raises: InvalidTransition, JobNotFound."""
         try:
@@ -188,6 +221,30 @@ class Productions:
         """Take it up again at the half that failed. Raises: InvalidTransition, JobNotFound."""
         await self._queue.retry(production.current.job.kind, production.current.job.id, by=by)
         return await self.get(production.id)
+
+    async def retry_all(self, person: Person, chat_id: int, *, by: str) -> int:
+        """Take up again all of a person's own that failed in this chat; returns how many."""
+        own, retried = Person(person.user_id), 0
+        for kind in Kind:
+            cursor: str | None = None
+            while True:
+                wanted = Filter(kind=kind, states=frozenset({State.FAILED}), chat_id=chat_id)
+                page = await self._queue.jobs(wanted, cursor=cursor)
+                for view in page.jobs:
+                    retried += await self._retry_own(kind, view.job.id, own, by)
+                if (cursor := page.cursor) is None:
+                    break
+        return retried
+
+    async def _retry_own(self, kind: Kind, job_id: str, own: Person, by: str) -> bool:
+        try:
+            production = await self.of(kind, job_id)
+            if production.current.job.id != job_id or not production.visible_to(own):
+                return False
+            await self._queue.retry(kind, job_id, by=by)
+        except (JobNotFound, InvalidTransition):
+            return False  # somebody was quicker
+        return True
 
     async def _view(self, kind: Kind, job_id: str) -> JobView | None:
         try:

@@ -1,28 +1,24 @@
 """How jobs get in: offered by a caller, or dropped into `pending/` by hand."""
 
-import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from jobqueue import durable
 from jobqueue.clock import Clock
 from jobqueue.counters import Counters
+from jobqueue.disk import on_disk
+from jobqueue.diskguard import DiskGuard
 from jobqueue.errors import JobExists, JobInvalid, QueueUnwritable
 from jobqueue.folders import JobFolders
 from jobqueue.intake import Intake
 from jobqueue.job import JOB_ID, Job, Json, Kind
-from jobqueue.ledger import Ledger, on_disk
+from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import State
 from jobqueue.uninterrupted import uninterrupted
 
 log = logging.getLogger(__name__)
-
-HALF_WRITTEN_S = 5.0
-"""A younger file that is no JSON yet may still be on its way into place."""
 
 
 class Admission:
@@ -35,6 +31,7 @@ class Admission:
         intake: Intake,
         counters: Counters,
         clock: Clock,
+        guard: DiskGuard,
         ready: Callable[[Kind], None],
     ) -> None:
         """`ready` is called when a job may be claimed."""
@@ -43,16 +40,18 @@ class Admission:
         self._intake = intake
         self._counters = counters
         self._clock = clock
+        self._guard = guard
         self._ready = ready
 
     async def offer(self, kind: Kind, record: Mapping[str, Json], idempotency_key: str | None) -> Job:
-        """The job that was accepted, or that was there already. Raises: JobInvalid, JobExists."""
+        """The job that was accepted or was there already. Raises: JobInvalid, JobExists, QueueUnwritable."""
         if idempotency_key is not None and record.get("job_id") is None:
             record = {**record, "job_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{kind}\n{idempotency_key}").hex}
         job_id, fields = self._intake.check(kind, record, parent=await self._parent(kind, record))
         async with self._ledger.lock(kind, job_id):
             entry = self._ledger.indexes[kind].get(job_id)
             if entry is None:
+                self._guard.admit_job()
                 return await uninterrupted(self._accept(kind, job_id, fields))
             there = await self._ledger.read(entry)
             if idempotency_key is None and not _is_repeat(there, fields):
@@ -63,29 +62,14 @@ class Admission:
         """The video job that grows from a finished audio job; not entered yet."""
         job_id, fields = self._intake.check(Kind.VIDEO, {}, parent=parent)
         job = self._intake.complete(Kind.VIDEO, job_id, fields, now=self._clock.now())
-        return await on_disk(lambda: self._numbered(job))
+        return self._numbered(job)
 
-    async def collect(self, kind: Kind) -> None:
-        """Admit what somebody dropped into `pending/`; what is no job is set aside."""
-        index = self._ledger.indexes[kind]
+    def has_room(self) -> bool:
+        """Whether the disk can take more jobs."""
+        return self._guard.shortage() is None
 
-        def is_known(job_id: str) -> bool:
-            entry = index.get(job_id)
-            return entry is not None and entry.state is State.PENDING
-
-        for path in await on_disk(lambda: self._folders.arrivals(kind, is_known)):
-            try:
-                record = await on_disk(lambda path=path: durable.read_record(path), missing=FileNotFoundError)  # type: ignore[misc]  # mypy cannot type a lambda's default
-                await self._readmit(kind, record, path)
-            except FileNotFoundError:
-                continue
-            except (ValueError, JobInvalid) as error:
-                if not _is_fresh(path):
-                    await asyncio.to_thread(self._folders.set_aside, kind, State.PENDING, path, error)
-            except QueueUnwritable as error:
-                log.warning("%s waits to be admitted: %s", path.name, error)
-
-    async def _readmit(self, kind: Kind, record: Mapping[str, Json], path: Path) -> None:
+    async def readmit(self, kind: Kind, record: Mapping[str, Json], path: Path) -> None:
+        """Accept what lies in `pending/` as a file of somebody's. Raises: JobInvalid, QueueUnwritable."""
         if record.get("job_id") is None:
             # The same file gets the same id, also if we die before it is gone.
             named = f"{path.name}\n{path.stat().st_mtime_ns}"
@@ -110,31 +94,33 @@ class Admission:
         self, kind: Kind, job_id: str, fields: Mapping[str, Json], dropped: Path | None = None
     ) -> Job:
         """Enter a new job; `dropped`: the file it came as, removed once the job is safe."""
-        job = self._intake.complete(kind, job_id, fields, now=self._clock.now())
-
-        def write() -> Job:
-            if dropped is None and self._folders.holds(kind, job_id):
-                raise JobExists(job_id)  # put there by hand, and not in the index
-            written = self._numbered(job)
-            self._folders.write(written, State.PENDING, instead_of=dropped)
-            return written
+        job = self._numbered(self._intake.complete(kind, job_id, fields, now=self._clock.now()))
+        job = self._compared(job)
 
         try:
-            accepted = await self._ledger.accept(write)
+            await self._ledger.accept(job, dropped=dropped)
         except (QueueUnwritable, JobExists):
             self._intake.forget(job)
             raise
         self._ready(kind)
-        return accepted
+        return job
+
+    def _compared(self, job: Job) -> Job:
+        """The job, naming the latest of those before it with the same script: a warning, no refusal."""
+        entries = self._ledger.indexes[job.kind]
+        for job_id in reversed(self._intake.duplicates.of(job)):
+            entry = entries.get(job_id)
+            is_coming = entry is None and self._ledger.lock(job.kind, job_id).locked()
+            if is_coming or (entry is not None and entry.state is not State.CANCELLED):
+                return replace(job, fields={**job.fields, "duplicate_of": job_id})
+        return job
 
     def _numbered(self, job: Job) -> Job:
-        """The job with its running number, if it has none; blocking."""
+        """The job with its running number, if it has none."""
         name = f"{job.kind}_counter"
         if name in job.fields:
             return job
-        # Not synced on its own: the job's record, which is, says which number was the last.
-        number = self._counters.increment(job.kind, durable_write=False)
-        return replace(job, fields={**job.fields, name: number})
+        return replace(job, fields={**job.fields, name: self._counters.next(job.kind)})
 
     async def _parent(self, kind: Kind, record: Mapping[str, Json]) -> Job | None:
         """The audio job that a video job names, if the queue knows it."""
@@ -150,10 +136,3 @@ def _is_repeat(there: Job, fields: Mapping[str, Json]) -> bool:
     """Whether what is offered is the job that is there already."""
     essence = "script_text" if there.kind is Kind.AUDIO else "audio_job_id"
     return fields.get(essence) == there.fields.get(essence)
-
-
-def _is_fresh(path: Path) -> bool:
-    try:
-        return abs(time.time() - path.stat().st_mtime) < HALF_WRITTEN_S
-    except FileNotFoundError:
-        return True

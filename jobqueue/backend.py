@@ -125,6 +125,14 @@ class QueueBackend(WorkQueue, Protocol):
         """Raises: as cancel, also when the job is not pending."""
         ...
 
+    async def pause(self, kind: Kind, worker_id: str | None = None) -> None:
+        """Hand out no more jobs of the kind, or none to this worker; what is claimed is finished."""
+        ...
+
+    async def resume(self, kind: Kind, worker_id: str | None = None) -> None:
+        """Hand out jobs again."""
+        ...
+
     async def logs(self, kind: Kind, job_id: str) -> list[dict[str, Json]]:
         """What happened to the job, oldest first. Raises: JobNotFound."""
         ...

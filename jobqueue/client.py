@@ -1,17 +1,12 @@
-"""The queue and the storage spoken to over HTTP, for a worker on another machine."""
+"""The queue spoken to over HTTP, for a worker on another machine."""
 
-import asyncio
-import base64
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import quote
 
-import aiofiles
 import aiohttp
 
 from jobqueue.backend import JobView, Verdict
@@ -20,7 +15,6 @@ from jobqueue.errors import (
     JobNotFound,
     KeyRefused,
     LeaseLost,
-    MediaMissing,
     QueueError,
     QueueUnreachable,
 )
@@ -31,7 +25,6 @@ from jobqueue.wire import OWN_FIELDS, from_record, moment
 CALL_TIMEOUT_S = 30.0
 SILENCE_TIMEOUT_S = 60.0
 """How long a transfer may stand still."""
-PIECE_BYTES = 1 << 18
 VIEW_FIELDS = frozenset({"status", "progress", "position", "eta_s"})
 
 
@@ -58,8 +51,10 @@ class Connection:
         )
         try:
             async with self._session.request(method, self._url + path, timeout=timeout, **more) as answer:  # type: ignore[arg-type]
-                if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                if answer.status == HTTPStatus.UNAUTHORIZED:
                     raise KeyRefused(f"{self._url} does not accept the key in FILE_SERVER_API_KEY")
+                if answer.status == HTTPStatus.FORBIDDEN:
+                    raise KeyRefused(f"{self._url} refuses: {await detail(answer)}")
                 if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= 500:
                     raise QueueUnreachable(f"{self._url} answered {answer.status}")
                 yield answer
@@ -164,42 +159,6 @@ class HttpQueue:
         return answer
 
 
-class HttpStorage:
-    """The Storage at the other end of a connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def put(self, path: str, source: Path) -> None:
-        digest = base64.b64encode(await asyncio.to_thread(_sha256, source)).decode()
-        headers = {"Content-Digest": f"sha-256=:{digest}:", "Content-Length": str(source.stat().st_size)}
-        async with (
-            aiofiles.open(source, "rb") as file,
-            self._connection.request(
-                "PUT", f"/files/{quote(path)}", timeout_s=None, headers=headers, data=_pieces(file)
-            ) as answer,
-        ):
-            if answer.status >= 400:
-                raise QueueError(f"upload of {path}: {await _detail(answer)}")
-
-    async def get(self, path: str, target: Path) -> None:
-        async with self._connection.request("GET", f"/files/{quote(path)}", timeout_s=None) as answer:
-            if answer.status == HTTPStatus.NOT_FOUND:
-                raise MediaMissing(path)
-            if answer.status >= 400:
-                raise QueueError(f"download of {path}: {await _detail(answer)}")
-            async with aiofiles.open(target, "wb") as file:
-                async for piece in answer.content.iter_chunked(PIECE_BYTES):
-                    await file.write(piece)
-
-    async def listing(self, folder: str) -> dict[str, int]:
-        status, answer = await self._connection.call("GET", f"/files/{quote(folder)}/")
-        files = answer.get("files")
-        if status >= 400 or not isinstance(files, dict):
-            return {}
-        return {name: size for name, size in files.items() if isinstance(size, int)}
-
-
 def _raise_for(status: int, answer: Mapping[str, Json], job_id: str, worker_id: str) -> None:
     if status < 400:
         return
@@ -225,18 +184,9 @@ def _ids(value: Json) -> frozenset[str]:
     return frozenset(str(each) for each in value) if isinstance(value, list) else frozenset()
 
 
-async def _detail(answer: aiohttp.ClientResponse) -> str:
+async def detail(answer: aiohttp.ClientResponse) -> str:
+    """What a refusal says, in words."""
     try:
         return str(json.loads(await answer.read())["detail"])
     except (ValueError, KeyError, TypeError):
         return f"status {answer.status}"
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-async def _pieces(file: "aiofiles.threadpool.binary.AsyncBufferedReader") -> AsyncIterator[bytes]:
-    while piece := await file.read(PIECE_BYTES):
-        yield piece

@@ -4,6 +4,7 @@ Blocking; call from a thread. Why this order: without the fsync of the file its 
 come back empty, without the fsync of the folder the name can be missing altogether.
 """
 
+import itertools
 import json
 import os
 import secrets
@@ -11,12 +12,19 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+import orjson
+
 from jobqueue.job import Json
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 RECORD_MAX_BYTES = 16 << 20
 """Far more than the longest script."""
+
+
+_LIFE = secrets.token_hex(6)
+_NUMBERS = itertools.count()
+"""Together they name what this process writes aside, unlike anything an earlier one left."""
 
 
 def make_folder(folder: Path) -> None:
@@ -50,19 +58,30 @@ def sync_file(path: Path) -> None:
 
 def aside(tmp: Path, name: str) -> Path:
     """A fresh name in `tmp` for something that will become `name`."""
-    return tmp / f"{secrets.token_hex(6)}-{name[:60]}"
+    return tmp / f"{_LIFE}-{next(_NUMBERS)}-{name[:60]}"
 
 
-def write_aside(tmp: Path, name: str, data: bytes, *, durable: bool = True) -> Path:
+def write_new(path: Path, data: bytes) -> int:
+    """Write a new file and return its descriptor, still open, not synced. Nothing is left if that fails."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+        raise
+    return descriptor
+
+
+def write_aside(tmp: Path, name: str, data: bytes, *, sync: bool = True) -> Path:
     """Write a new file in `tmp` and return it; the caller renames it into place."""
     part = aside(tmp, name)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    descriptor = write_new(part, data)
     try:
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            if durable:
+            if sync:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -72,24 +91,33 @@ def write_aside(tmp: Path, name: str, data: bytes, *, durable: bool = True) -> P
     return part
 
 
-def replace(tmp: Path, place: Path, data: bytes, *, durable: bool = True) -> None:
-    """Put `data` under the name `place`, whole or not at all, over whatever was there."""
-    part = write_aside(tmp, place.name, data, durable=durable)
+def replace(
+    tmp: Path, place: Path, data: bytes, *, sync_bytes: bool = True, sync_name: bool = True
+) -> None:
+    """Put `data` under the name `place`, whole or not at all, over whatever was there.
+
+    It survives a power cut, unless the caller can do without: without `sync_bytes` it may come
+    back empty, without `sync_name` what was there before may come back.
+    """
+    part = write_aside(tmp, place.name, data, sync=sync_bytes)
     try:
         part.replace(place)
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    if durable:
+    if sync_name:
         sync_folder(place.parent)
 
 
 def to_bytes(record: Mapping[str, Json]) -> bytes:
-    """A record as the JSON we keep on disk: readable with `cat`, Hindi as Hindi.
+    """A record as the JSON we keep on disk: readable with `cat`, a line for each field, Hindi as Hindi.
 
     A lone surrogate (half an emoji cut by some program) becomes `?`: it has no UTF-8.
     """
-    return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode(errors="replace")
+    try:
+        return orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # what it is too strict for: a lone surrogate, a number of more than 64 bits
+        return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode(errors="replace")
 
 
 def read_record(path: Path) -> dict[str, Json]:

@@ -78,6 +78,60 @@ class ChecksumMismatch(QueueError):
         self.path = path
 
 
+class UploadNotFound(QueueError):
+    """No upload has this id."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"no upload has the id {upload_id!r}")
+        self.upload_id = upload_id
+
+
+class UploadGone(QueueError):
+    """The upload has expired, was called off, or was spoilt: begin another."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"upload {upload_id!r} is over: begin another")
+        self.upload_id = upload_id
+
+
+class UploadLocked(QueueError):
+    """Another request adds to the upload just now."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"another request adds to upload {upload_id!r} just now: try again in a moment")
+        self.upload_id = upload_id
+
+
+class OffsetMismatch(QueueError):
+    """Bytes were sent for another place than where the upload goes on."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the upload goes on at byte {offset}")
+        self.offset = offset
+
+
+class UploadTooLong(QueueError):
+    """More bytes than the upload may have."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the upload may have {max_bytes} bytes at most")
+        self.max_bytes = max_bytes
+
+
+class TooManyUploads(QueueError):
+    """As many uploads are open as may be."""
+
+    def __init__(self, open_max: int) -> None:
+        super().__init__(f"{open_max} uploads are open: finish some, or wait until they expire")
+
+
+class PieceDamaged(QueueError):
+    """The bytes of one request do not amount to the checksum sent with them; none of them was kept."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(f"the bytes that arrived do not match their {algorithm}: send them again")
+
+
 class AlreadyOwned(QueueError):
     """Another process owns the queue's folder."""
 

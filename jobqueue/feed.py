@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobqueue.job import Kind
+from jobqueue.job import Kind, Progress
 from jobqueue.lifecycle import State
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,13 @@ class Change:
     state: State
     what: str
     """The lifecycle event, or `enqueue`, `progress`, `priority`."""
+    progress: Progress | None = None
+    """How far it is, where that is the news."""
+    worker_id: str = ""
+    """Who has it, or had it until now; empty if nobody."""
+    channel: str = ""
+    taken_s: float | None = None
+    """Seconds the work took, where that is done."""
 
 
 Listener = Callable[[Change], None]

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 from jobqueue.admission import Admission
 from jobqueue.backend import Verdict
 from jobqueue.clock import Clock
+from jobqueue.disk import in_thread
 from jobqueue.errors import JobInvalid, JobNotFound, LeaseLost, PathRefused, QueueUnwritable
 from jobqueue.index import Entry
 from jobqueue.intake import INHERITED
@@ -28,21 +29,24 @@ from jobqueue.leases import ClaimTokens, Lease, Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import Event, State, after_failure, next_state
 from jobqueue.pace import Pace
+from jobqueue.pauses import Pauses
 from jobqueue.policy import QueuePolicy
 from jobqueue.retry import backoff_s
 from jobqueue.roster import Roster
 from jobqueue.storage import DirectoryStorage
 from jobqueue.uninterrupted import uninterrupted
 from jobqueue.waiters import Waiters
-from jobqueue.wire import OWN_FIELDS, timestamp
+from jobqueue.wire import OWN_FIELDS, moment, timestamp
 
 log = logging.getLogger(__name__)
 
 OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
 """Fields a job carries of the worker that has it."""
-NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | {*INHERITED, "script_text", "claim_token", "last_worker_id"}
+OF_THE_SCRIPT = frozenset({"script_text", "script_digest", "duplicate_of"})
+NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | OF_THE_SCRIPT | {*INHERITED, "claim_token", "last_worker_id"}
 """Fields that no result may change."""
 REASON_MAX = 2000
+DAY_S = 24 * 3600.0
 
 
 class Handover:
@@ -55,6 +59,7 @@ class Handover:
         storage: DirectoryStorage,
         roster: Roster,
         waiters: Waiters,
+        pauses: Pauses,
         tokens: ClaimTokens,
         clock: Clock,
         policy: QueuePolicy,
@@ -64,21 +69,28 @@ class Handover:
         self._storage = storage
         self._roster = roster
         self._waiters = waiters
+        self._pauses = pauses
         self._tokens = tokens
         self._clock = clock
         self._policy = policy
-        self._leases = Leases()
+        self._leases = Leases(policy.stuck_s)
         self.paces = {kind: Pace() for kind in Kind}
 
     def lease(self, kind: Kind, job_id: str) -> Lease | None:
         return self._leases.get(kind, job_id)
+
+    def leases(self) -> list[Lease]:
+        return list(self._leases)
+
+    def is_holding(self, kind: Kind, worker_id: str) -> bool:
+        return bool(self._leases.of_worker(kind, worker_id))
 
     # --- handing out
 
     async def claim(
         self, kind: Kind, worker: WorkerReport, claim_id: str | None, wait_s: float
     ) -> Delivery | None:
-        await self._roster.saw(kind, worker)
+        self._roster.saw(kind, worker)
         deadline = self._clock.monotonic() + wait_s
         while True:
             await self.sweep(kind)
@@ -86,9 +98,10 @@ class Handover:
             left_s = deadline - self._clock.monotonic()
             if delivery is not None or left_s <= 0:
                 return delivery
-            due = self._ledger.indexes[kind].next_due(self._clock.now())
+            held_back = self._pauses.holds_back(kind, worker.worker_id)
+            due = None if held_back else self._ledger.indexes[kind].next_due(self._clock.now())
             soon_s = left_s if due is None else min(left_s, max(due - self._clock.now(), 0.01))
-            if not await self._waiters.wait(kind, claim_id, soon_s):
+            if not await self._waiters.wait(kind, claim_id, soon_s, held_back=held_back):
                 return None
 
     async def _deliver_or_keep(self, kind: Kind, worker_id: str, claim_id: str | None) -> Delivery | None:
@@ -114,6 +127,8 @@ class Handover:
             lease = self._leases.of_claim(kind, worker_id, claim_id)
             if lease is not None:
                 return self._delivery(lease)
+        if self._pauses.holds_back(kind, worker_id):
+            return None
         while (entry := self._ledger.indexes[kind].next_ready(self._clock.now())) is not None:
             async with self._ledger.lock(kind, entry.job_id):
                 if self._ledger.indexes[kind].get(entry.job_id) is not entry:
@@ -151,7 +166,10 @@ class Handover:
 
     def regrant(self, job: Job, worker_id: str) -> None:
         """After a start: the worker may have outlived us, so its job gets a fresh lease."""
-        self.grant(job, worker_id, self._policy.lease_s if job.text("claim_id") else self._policy.stuck_s)
+        lease_s = self._policy.lease_s if job.text("claim_id") else self._policy.stuck_s
+        lease = self.grant(job, worker_id, lease_s)
+        # What it has taken so far counts, or the worker would look quicker than it is.
+        lease.granted_at -= _since(job.text("processing_started_at"), self._clock.now())
 
     def _delivery(self, lease: Lease) -> Delivery:
         job = lease.job
@@ -162,7 +180,7 @@ class Handover:
     # --- while it is out
 
     async def heartbeat(self, kind: Kind, worker: WorkerReport) -> Orders:
-        await self._roster.saw(kind, worker)
+        self._roster.saw(kind, worker)
         held = self._leases.of_worker(kind, worker.worker_id)
         if worker.status == "offline":
             # It stops, and may have been handed a job whose reply it did not read any more.
@@ -188,14 +206,13 @@ class Handover:
             return True
         lease = await self._held(claim)
         before, lease.progress = lease.progress, progress
-        lease.moved_at = self._clock.monotonic()
+        now = self._clock.monotonic()
+        seconds, lease.moved_at = now - lease.moved_at, now
         self._renew(lease)
         if before is None or (before.message, before.chunk) != (progress.message, progress.chunk):
-            await self._ledger.note_progress(
-                lease.job, percent=progress.percent, message=progress.message, chunk=progress.chunk
-            )
+            self._ledger.note_progress(lease.job, progress, seconds=seconds)
         else:
-            self._ledger.tell(lease.job, "progress", State.PROCESSING)
+            self._ledger.tell(lease.job, "progress", State.PROCESSING, progress=progress)
         return False
 
     def _renew(self, lease: Lease) -> None:
@@ -213,7 +230,7 @@ class Handover:
 
     async def sweep(self, kind: Kind) -> None:
         """Take back the jobs whose lease is over."""
-        for lease, reason in self._leases.expired(self._clock.monotonic(), stuck_s=self._policy.stuck_s):
+        for lease, reason in self._leases.expired(self._clock.monotonic()):
             if lease.kind is kind:
                 try:
                     await self.expire(lease, reason)
@@ -261,7 +278,7 @@ class Handover:
         job = replace(lease.job, fields=fields)
         offspring = None
         if job.kind is Kind.AUDIO:
-            job = self._with_recording(job)
+            job = await in_thread(partial(self._with_recording, job))
             if (
                 "audio_path" in job.fields
                 and self._ledger.indexes[Kind.VIDEO].get(video_job_id(job.id)) is None
@@ -278,28 +295,24 @@ class Handover:
                 details={"worker_id": lease.worker_id},
             )
         self._leases.end(job.kind, job.id)
-        self.paces[job.kind].learn(job, taken_s)
-        await self._roster.finished(job.kind, lease.worker_id, taken_s=taken_s)
+        self.paces[job.kind].learn(job, taken_s, lease.worker_id)
+        self._roster.finished(job.kind, lease.worker_id, taken_s=taken_s)
         if offspring is not None:
             self._waiters.wake(Kind.VIDEO)
 
     def _with_recording(self, job: Job) -> Job:
-        """The audio job with the path of its recording, if that lies in the storage."""
+        """The audio job with the path of its recording, if that lies in the storage. Blocking."""
         named = job.text("audio_path")
         path = named or f"{job.organized_path}/audio.wav"
         with_path = {**job.fields, "audio_path": path}
         without = {name: value for name, value in job.fields.items() if name != "audio_path"}
         try:
-            there = self._is_stored(self._storage.locate(path))
+            there = self._storage.locate(path).is_file()
         except PathRefused:
             raise JobInvalid({"audio_path": "must be a relative path below files/"}) from None
         if not there and named and not job.text("gofile_link"):
             raise JobInvalid({"audio_path": f"there is no file {named!r}: upload it with PUT /files/ first"})
         return replace(job, fields=with_path if there else without)
-
-    @staticmethod
-    def _is_stored(path: Path) -> bool:
-        return path.is_file()
 
     async def fail(self, claim: Claim, reason: str, *, permanent: bool) -> Verdict:
         """Raises: JobNotFound, LeaseLost."""
@@ -332,7 +345,7 @@ class Handover:
         details: dict[str, Json] = {"worker_id": lease.worker_id, "reason": reason, "attempt": failures}
         await self._ledger.move(job, state, event, announce=state is State.FAILED, details=details)
         self._leases.end(job.kind, job.id)
-        await self._roster.finished(job.kind, lease.worker_id, taken_s=None)
+        self._roster.finished(job.kind, lease.worker_id, taken_s=None)
         if state is State.PENDING:
             self._waiters.wake(job.kind)
         return Verdict(state, job.retry_count, job.not_before)
@@ -386,6 +399,15 @@ class Handover:
         if entry.state is not State.PENDING or not self._tokens.proves(claim, entry.epoch - 1):
             return False
         return (await self._ledger.read(entry)).text("last_worker_id") == claim.worker_id
+
+
+def _since(text: str, now: float) -> float:
+    """Seconds from a time on record until `now`; 0 if it is none, or so odd that a clock must have jumped."""
+    try:
+        seconds = now - moment(text)
+    except ValueError:
+        return 0.0
+    return seconds if 0 < seconds < DAY_S else 0.0
 
 
 def _freed(job: Job) -> Job:

@@ -3,8 +3,11 @@
 It knows just enough of each job to choose and to list; the records stay on disk.
 """
 
-from collections.abc import Iterator
+import heapq
+import sys
 from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TypeAlias
 
 from sortedcontainers import SortedDict, SortedList
 
@@ -13,6 +16,12 @@ from jobqueue.job import Job, Kind
 from jobqueue.lifecycle import State
 
 HOUR_S = 3600.0
+NO_DELAY = 0.0
+RIPEN_MAX = 1000
+"""A millisecond's work."""
+
+Turn: TypeAlias = tuple[float, int]
+"""When it is a job's turn, and its number: of two with the same turn the one accepted first."""
 
 
 @dataclass(slots=True)
@@ -48,11 +57,12 @@ def describe(job: Job, state: State, *, now: float, worker_id: str | None = None
         kind=job.kind,
         state=state,
         epoch=job.epoch,
-        turn=created_at - job.priority * HOUR_S,
+        turn=created_at - job.priority * HOUR_S if job.priority else created_at,
         created_at=created_at,
-        not_before=job.not_before or 0,
-        channel=job.text("channel_code"),
-        date=job.text("date"),
+        not_before=job.not_before or NO_DELAY,
+        # Many jobs share these: one copy of each is kept.
+        channel=sys.intern(job.text("channel_code")),
+        date=sys.intern(job.text("date")),
         chat_id=job.chat_id,
         worker_id=worker_id,
     )
@@ -63,36 +73,54 @@ class JobIndex:
 
     def __init__(self) -> None:
         self._entries: SortedDict[str, Entry] = SortedDict()
-        self._accepted: SortedDict[int, Entry] = SortedDict()
-        self._ready: SortedList[tuple[float, int, str]] = SortedList()
-        self._delayed: SortedList[tuple[float, int, str]] = SortedList()
-        self._counts = dict.fromkeys(State, 0)
-        self._last_number = 0
+        self._accepted: list[Entry | None] = [None]
+        """By number; None where a job is gone."""
+        self._numbers: dict[State, SortedList[int]] = {state: SortedList() for state in State}
+        self._ready: SortedList[Turn] = SortedList()
+        self._delayed: SortedList[Turn] = SortedList()
+        """As `_ready`, with the time of waking in place of the turn."""
 
     def get(self, job_id: str) -> Entry | None:
         return self._entries.get(job_id)
+
+    def load(self, entries: list[Entry]) -> None:
+        """Fill the empty index, in the order given; one sort instead of one insertion each. O(n log n)."""
+        for entry in entries:
+            entry.number = len(self._accepted)
+            self._accepted.append(entry)
+        self._entries.update((entry.job_id, entry) for entry in entries)
+        for state in State:
+            self._numbers[state].update(entry.number for entry in entries if entry.state is state)
+        waiting = [entry for entry in entries if entry.state is State.PENDING]
+        self._ready.update((entry.turn, entry.number) for entry in waiting if not entry.not_before)
+        self._delayed.update((entry.not_before, entry.number) for entry in waiting if entry.not_before)
 
     def put(self, entry: Entry) -> None:
         """Add the entry, or replace the one of that job."""
         known = self._entries.get(entry.job_id)
         if known is None:
-            self._last_number += 1
-            entry.number = self._last_number
+            entry.number = len(self._accepted)
+            self._accepted.append(entry)
         else:
-            self.drop(entry.job_id)
+            self._leave(known)
             entry.number = known.number
+            self._accepted[entry.number] = entry
         self._entries[entry.job_id] = entry
-        self._accepted[entry.number] = entry
-        self._counts[entry.state] += 1
+        self._numbers[entry.state].add(entry.number)
         if entry.state is State.PENDING:
-            self._delayed.add((entry.not_before, entry.number, entry.job_id))
+            line = self._delayed if entry.not_before else self._ready
+            line.add((entry.not_before or entry.turn, entry.number))
 
     def drop(self, job_id: str) -> None:
         entry = self._entries.pop(job_id)
-        del self._accepted[entry.number]
-        self._counts[entry.state] -= 1
-        self._ready.discard((entry.turn, entry.number, job_id))
-        self._delayed.discard((entry.not_before, entry.number, job_id))
+        self._accepted[entry.number] = None
+        self._leave(entry)
+
+    def _leave(self, entry: Entry) -> None:
+        self._numbers[entry.state].remove(entry.number)
+        if entry.state is State.PENDING:
+            self._ready.discard((entry.turn, entry.number))
+            self._delayed.discard((entry.not_before, entry.number))
 
     def next_ready(self, now: float) -> Entry | None:
         """Take out the pending job whose turn it is; put it back with `put` in whatever state it is then.
@@ -102,8 +130,8 @@ class JobIndex:
         self._ripen(now)
         if not self._ready:
             return None
-        _, _, job_id = self._ready.pop(0)
-        return self._entries[job_id]
+        _, number = self._ready.pop(0)
+        return self._accepted[number]
 
     def next_due(self, now: float) -> float | None:
         """Unix seconds when the next job may be claimed; None if none is waiting."""
@@ -115,40 +143,68 @@ class JobIndex:
     def position(self, entry: Entry, now: float) -> int:
         """Place in the queue, from 1; delayed jobs come after the others."""
         self._ripen(now)
-        turn = (entry.turn, entry.number, entry.job_id)
+        turn = (entry.turn, entry.number)
         if turn in self._ready:
             return self._ready.index(turn) + 1
-        return (
-            len(self._ready) + self._delayed.bisect_left((entry.not_before, entry.number, entry.job_id)) + 1
-        )
+        return len(self._ready) + self._delayed.bisect_left((entry.not_before, entry.number)) + 1
+
+    def next_in_line(self, limit: int) -> list[str]:
+        """Ids of the first pending jobs in the order of their turns; delayed ones come after the others."""
+        turns = chain(islice(self._ready, limit), islice(self._delayed, limit))
+        entries = (self._accepted[number] for _, number in islice(turns, limit))
+        return [entry.job_id for entry in entries if entry is not None]
 
     def oldest_pending(self) -> float | None:
         """Creation time of the pending job whose turn is next, Unix seconds."""
         for waiting in (self._ready, self._delayed):
-            if waiting:
-                return self._entries[waiting[0][2]].created_at
+            entry = self._accepted[waiting[0][1]] if waiting else None
+            if entry is not None:
+                return entry.created_at
         return None
 
     def counts(self) -> dict[State, int]:
-        return dict(self._counts)
+        return {state: len(numbers) for state, numbers in self._numbers.items()}
 
     def matching(self, prefix: str) -> list[str]:
         return list(self._entries.irange(prefix, prefix + "~"))
 
-    def listing(self, wanted: Filter, *, after: int | None, newest_first: bool) -> Iterator[Entry]:
-        """The entries that match, as accepted; O(n) where few match. Do not change the index meanwhile."""
+    def listing(
+        self, wanted: Filter, *, after: int | None, newest_first: bool, looked_at: int
+    ) -> tuple[list[Entry], int | None]:
+        """The next entries that match, as accepted, of the next `looked_at` jobs in the wanted states.
+
+        Returns: the entries, and the number to go on `after`; None at the end.
+        """
         first, last = (None, after) if newest_first else (after, None)
-        for number in self._accepted.irange(first, last, inclusive=(False, False), reverse=newest_first):
+        states = wanted.states if wanted.states is not None else frozenset(State)
+        numbers = heapq.merge(
+            *(
+                self._numbers[state].irange(first, last, inclusive=(False, False), reverse=newest_first)
+                for state in states
+            ),
+            reverse=newest_first,
+        )
+        found, number = [], None
+        for number in islice(numbers, looked_at):
             entry = self._accepted[number]
-            if (
-                (wanted.states is None or entry.state in wanted.states)
-                and (wanted.channel is None or entry.channel == wanted.channel)
-                and (wanted.date is None or entry.date == wanted.date)
-                and (wanted.chat_id is None or entry.chat_id == wanted.chat_id)
-            ):
-                yield entry
+            if entry is not None and _matches(entry, wanted):
+                found.append(entry)
+        return found, number
 
     def _ripen(self, now: float) -> None:
-        while self._delayed and self._delayed[0][0] <= now:
-            _, number, job_id = self._delayed.pop(0)
-            self._ready.add((self._entries[job_id].turn, number, job_id))
+        """Let the delayed jobs in whose time has come; a crowd of them not all at once."""
+        for _ in range(RIPEN_MAX):
+            if not self._delayed or self._delayed[0][0] > now:
+                return
+            _, number = self._delayed.pop(0)
+            entry = self._accepted[number]
+            if entry is not None:
+                self._ready.add((entry.turn, number))
+
+
+def _matches(entry: Entry, wanted: Filter) -> bool:
+    return (
+        (wanted.channel is None or entry.channel == wanted.channel)
+        and (wanted.date is None or entry.date == wanted.date)
+        and (wanted.chat_id is None or entry.chat_id == wanted.chat_id)
+    )

@@ -138,3 +138,5 @@ class WorkerReport:
     hostname: str = ""
     gpu_model: str = ""
     vastai_instance_id: str = ""
+    key: str = ""
+    """Name of the key it came with, filled in by the endpoint; empty: it works inside the bot."""

@@ -1,7 +1,10 @@
 """Who holds which job, and for how long: leases on the monotonic clock, and the tokens that prove them."""
 
 import hashlib
+import heapq
 import hmac
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobqueue.job import Claim, Job, Kind, Progress
@@ -26,39 +29,66 @@ class Lease:
 class Leases:
     """All leases of this process, in memory: after a restart, every job in work gets a fresh one."""
 
-    def __init__(self) -> None:
+    def __init__(self, stuck_s: float) -> None:
+        """`stuck_s`: how long a lease lives without progress, s."""
+        self._stuck_s = stuck_s
         self._leases: dict[tuple[Kind, str], Lease] = {}
+        self._of_worker: dict[tuple[Kind, str], dict[str, Lease]] = {}
+        self._looks: list[tuple[float, int, Lease]] = []
+        """A heap of when to look at which lease again; renewing one leaves it where it is."""
+        self._numbers = itertools.count()
 
     def grant(self, lease: Lease) -> None:
+        self.end(lease.kind, lease.job.id)
         self._leases[lease.kind, lease.job.id] = lease
+        self._of_worker.setdefault((lease.kind, lease.worker_id), {})[lease.job.id] = lease
+        self._look_at(lease, self._over_at(lease))
 
     def get(self, kind: Kind, job_id: str) -> Lease | None:
         return self._leases.get((kind, job_id))
 
+    def __iter__(self) -> Iterator[Lease]:
+        return iter(self._leases.values())
+
     def end(self, kind: Kind, job_id: str) -> None:
-        self._leases.pop((kind, job_id), None)
+        lease = self._leases.pop((kind, job_id), None)
+        if lease is not None:
+            held = self._of_worker[kind, lease.worker_id]
+            del held[job_id]
+            if not held:
+                del self._of_worker[kind, lease.worker_id]
 
     def of_worker(self, kind: Kind, worker_id: str) -> list[Lease]:
-        return [
-            lease for lease in self._leases.values() if lease.kind is kind and lease.worker_id == worker_id
-        ]
+        return list(self._of_worker.get((kind, worker_id), {}).values())
 
     def of_claim(self, kind: Kind, worker_id: str, claim_id: str) -> Lease | None:
         """The lease that this claim got, if its reply was lost on the way."""
-        held = self.of_worker(kind, worker_id)
+        held = self._of_worker.get((kind, worker_id), {}).values()
         return next((lease for lease in held if lease.claim_id == claim_id), None)
 
-    def expired(self, now: float, *, stuck_s: float) -> list[tuple[Lease, str]]:
+    def expired(self, now: float) -> list[tuple[Lease, str]]:
         """Leases that are over at `now` (monotonic s), each with the reason in words."""
         over = []
-        for lease in self._leases.values():
+        while self._looks and self._looks[0][0] <= now:
+            _, _, lease = heapq.heappop(self._looks)
+            if self.get(lease.kind, lease.job.id) is not lease:
+                continue
             if lease.ends_at <= now:
                 over.append((lease, f"worker {lease.worker_id} fell silent"))
-            elif now - lease.moved_at >= stuck_s:
-                over.append(
-                    (lease, f"worker {lease.worker_id} made no progress for {stuck_s / 60:.0f} minutes")
-                )
+            elif now - lease.moved_at >= self._stuck_s:
+                minutes = f"{self._stuck_s / 60:.0f} minutes"
+                over.append((lease, f"worker {lease.worker_id} made no progress for {minutes}"))
+            else:
+                self._look_at(lease, self._over_at(lease))
+        for lease, _ in over:
+            self._look_at(lease, now)  # in case the disk cannot take the job back just now
         return over
+
+    def _over_at(self, lease: Lease) -> float:
+        return min(lease.ends_at, lease.moved_at + self._stuck_s)
+
+    def _look_at(self, lease: Lease, when: float) -> None:
+        heapq.heappush(self._looks, (when, next(self._numbers), lease))
 
 
 class ClaimTokens:

@@ -1,28 +1,44 @@
 """The jobs on disk and in the index, kept in step: each move is durable first, then known, then told."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+import logging
+from collections.abc import Mapping
+from pathlib import Path
 from weakref import WeakValueDictionary
 
+from jobqueue import tracing
 from jobqueue.clock import Clock
-from jobqueue.errors import JobInvalid, JobNotFound, QueueUnwritable
+from jobqueue.commits import Commit, Commits
+from jobqueue.disk import on_disk
+from jobqueue.errors import JobExists, JobInvalid, JobNotFound
 from jobqueue.feed import Change, Feed
-from jobqueue.folders import Found, JobFolders
+from jobqueue.folders import JobFolders
 from jobqueue.index import Entry, JobIndex, describe
-from jobqueue.job import Job, Json, Kind
+from jobqueue.job import Job, Json, Kind, Progress
 from jobqueue.joblog import JobLog
-from jobqueue.lifecycle import State
+from jobqueue.lifecycle import Event, State
 from jobqueue.outbox import News, Outbox
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+CHANNEL_MAX = 64
+"""Characters of a channel's code that listeners are told; a job dropped by hand may hold anything there."""
 
 
 class Ledger:
     """Performs moves; who may make which is decided by the queue, under the job's lock."""
 
-    def __init__(self, folders: JobFolders, joblog: JobLog, outbox: Outbox, feed: Feed, clock: Clock) -> None:
+    def __init__(
+        self,
+        folders: JobFolders,
+        commits: Commits,
+        joblog: JobLog,
+        outbox: Outbox,
+        feed: Feed,
+        clock: Clock,
+    ) -> None:
         self._folders = folders
+        self._commits = commits
         self._joblog = joblog
         self._outbox = outbox
         self._feed = feed
@@ -41,48 +57,46 @@ class Ledger:
             raise JobNotFound(job_id)
         return entry
 
-    def load(self, found: Found) -> None:
-        """Enter a job that lies on disk already."""
-        now = self._clock.now()
-        entry = describe(found.job, found.state, now=now, worker_id=found.worker_id)
-        self.indexes[found.job.kind].put(entry)
-
     async def read(self, entry: Entry) -> Job:
         """The job's record. Raises: JobNotFound if its file has gone or is unreadable; it is dropped then."""
         try:
-            return await asyncio.to_thread(
-                self._folders.read, entry.kind, entry.state, entry.job_id, entry.worker_id
+            return await on_disk(
+                lambda: self._folders.read(entry.kind, entry.state, entry.job_id, entry.worker_id),
+                missing=FileNotFoundError,
             )
         except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
 
-    async def accept(self, write: Callable[[], Job]) -> Job:
-        """Enter a new job; `write` puts its file into `pending/`, durably, and returns it as written."""
+    async def accept(self, job: Job, *, dropped: Path | None) -> None:
+        """Enter a new job; `dropped`: the file it came as. Raises: QueueUnwritable, JobExists."""
 
-        def write_and_note() -> Job:
-            job = write()
-            self._note(job, "enqueue")
-            return job
+        def check() -> None:
+            if self._folders.holds(job.kind, job.id):
+                raise JobExists(job.id)  # put there by hand, and not in the index yet
 
-        job = await on_disk(write_and_note)
+        with tracing.following(job):
+            await self._commits.make(
+                Commit(
+                    [[self._folders.put(job, State.PENDING)]],
+                    instead_of=dropped,
+                    check=check if dropped is None else None,
+                )
+            )
         self._enter(job, State.PENDING, "enqueue")
-        return job
 
     async def take(self, entry: Entry, worker_id: str, added: Mapping[str, Json]) -> Job:
         """Move a pending job into processing. Raises: JobNotFound if its file has gone or is unreadable."""
 
-        def take_and_note() -> Job:
-            job = self._folders.take(entry.kind, entry.job_id, worker_id, added)
-            self._note(job, "claim", worker_id=worker_id, attempt=job.attempt)
-            return job
-
         try:
-            job = await on_disk(take_and_note, missing=FileNotFoundError)
+            job = await on_disk(
+                lambda: self._folders.take(entry.kind, entry.job_id, worker_id, added),
+                missing=FileNotFoundError,
+            )
         except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
-        self._enter(job, State.PROCESSING, "claim", worker_id)
+        self._enter(job, State.PROCESSING, "claim", {"worker_id": worker_id, "attempt": job.attempt})
         return job
 
     async def move(
@@ -104,46 +118,75 @@ class Ledger:
             details: more for the log.
         """
         entry = self.entry(job.kind, job.id)
+        # Child and news first: dying in between leaves them early, and the move is made again.
+        first = [] if offspring is None else [self._folders.put(offspring, State.PENDING)]
+        if announce and job.chat_id is not None:
+            first.append(self._outbox.put(News(job.kind, job.id, job.epoch, state)))
+        record = self._folders.put(job, state)
         old = self._folders.path(job.kind, entry.state, job.id, entry.worker_id)
-
-        def write() -> None:
-            # Child and news first: dying in between leaves them early, and the move is made again.
-            if offspring is not None:
-                self._folders.write(offspring, State.PENDING)
-                self._note(offspring, "enqueue", audio_job_id=job.id)
-            if announce and job.chat_id is not None:
-                self._outbox.owe(News(job.kind, job.id, job.epoch, state))
-            self._folders.write(job, state, instead_of=old)
-            self._note(job, what, **(details or {}))
-
-        await on_disk(write)
+        with tracing.following(job):
+            await self._commits.make(
+                Commit(
+                    [first, [record]] if first else [[record]],
+                    instead_of=old,
+                )
+            )
         if offspring is not None:
-            self._enter(offspring, State.PENDING, "enqueue")
-        self._enter(job, state, what)
+            self._enter(offspring, State.PENDING, "enqueue", {"audio_job_id": job.id})
+        self._enter(job, state, what, details)
 
-    async def note_progress(self, job: Job, **details: Json) -> None:
-        self.tell(job, "progress", State.PROCESSING)
-        await on_disk(lambda: self._note(job, "progress", **details))
+    def note_progress(self, job: Job, progress: Progress, *, seconds: float) -> None:
+        """`seconds`: since the worker told something last, or got the job."""
+        details: dict[str, Json] = {"message": progress.message, "percent": progress.percent}
+        details |= {"chunk": progress.chunk, "attempt": job.attempt, "seconds": round(seconds, 1)}
+        self.note(job, "progress", **details)
+        self.tell(job, "progress", State.PROCESSING, progress=progress)
 
-    def tell(self, job: Job, what: str, state: State) -> None:
-        """Let the listeners know."""
-        self._feed.publish(Change(job.kind, job.id, state, what))
+    def tell(
+        self,
+        job: Job,
+        what: str,
+        state: State,
+        *,
+        progress: Progress | None = None,
+        worker_id: str | None = None,
+    ) -> None:
+        """Let the listeners know; `worker_id`: whose doing it was, if not the one's who has the job."""
+        # Not the job itself: what listeners keep of it must be small.
+        taken_s = job.fields.get("processing_seconds") if what == Event.COMPLETE else None
+        self._feed.publish(
+            Change(
+                job.kind,
+                job.id,
+                state,
+                what,
+                progress,
+                worker_id or job.text("worker_id"),
+                job.text("channel_code")[:CHANNEL_MAX],
+                taken_s if isinstance(taken_s, int | float) else None,
+            )
+        )
 
-    def _enter(self, job: Job, state: State, what: str, worker_id: str | None = None) -> None:
-        entry = describe(job, state, now=self._clock.now(), worker_id=worker_id)
-        self.indexes[job.kind].put(entry)
-        self.tell(job, what, state)
-
-    def _note(self, job: Job, event: str, **details: Json) -> None:
-        """Write to the job's log; blocking."""
+    def note(self, job: Job, event: str, **details: Json) -> None:
+        """Write it down in the job's log."""
+        details["correlation_id"] = tracing.correlation_id_of(job)
         self._joblog.add(job.kind, job.id, self._clock.now(), event, **details)
 
+    def described(self, job: Job, state: State, holder: str | None) -> Entry:
+        """The index entry the job would have."""
+        return describe(job, state, now=self._clock.now(), worker_id=holder)
 
-async def on_disk(work: Callable[[], T], *, missing: type[OSError] | None = None) -> T:
-    """Run blocking file work in a thread. Raises: QueueUnwritable for any OSError but `missing`."""
-    try:
-        return await asyncio.to_thread(work)
-    except OSError as error:
-        if missing is not None and isinstance(error, missing):
-            raise
-        raise QueueUnwritable(f"the queue's disk cannot be written: {error.strerror or error}") from error
+    def adopt(self, job: Job, entry: Entry) -> None:
+        """Enter a job that a person has moved: its file lies where it says already."""
+        self.indexes[job.kind].put(entry)
+        self.note(job, "moved by hand", state=entry.state)
+        self.tell(job, "moved by hand", entry.state)
+
+    def _enter(self, job: Job, state: State, what: str, details: Mapping[str, Json] | None = None) -> None:
+        holder = job.text("worker_id") if state is State.PROCESSING else None
+        self.indexes[job.kind].put(self.described(job, state, holder))
+        self.note(job, what, **(details or {}))
+        with tracing.following(job):
+            log.info("%s job %s: %s, now %s", job.kind, job.id, what, state)
+        worker_id = (details or {}).get("worker_id")
+        self.tell(job, what, state, worker_id=worker_id if isinstance(worker_id, str) else None)

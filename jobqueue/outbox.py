@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobqueue import durable
-from jobqueue.job import Kind
+from jobqueue.commits import Put
+from jobqueue.job import Json, Kind
 from jobqueue.lifecycle import State
 
 
@@ -37,26 +38,30 @@ class Outbox:
         self._folder = folder
         self._tmp = tmp
 
+    def put(self, news: News) -> Put:
+        """The file that keeps the news until it is settled."""
+        record: dict[str, Json] = {
+            "kind": news.kind,
+            "job_id": news.job_id,
+            "epoch": news.epoch,
+            "state": news.state,
+            "attempted_at": news.attempted_at,
+        }
+        return Put(self._place(news), durable.to_bytes(record))
+
     def owe(self, news: News) -> None:
         """Keep the news until it is settled, also through a power cut."""
-        durable.replace(
-            self._tmp,
-            self._place(news),
-            durable.to_bytes(
-                {
-                    "kind": news.kind,
-                    "job_id": news.job_id,
-                    "epoch": news.epoch,
-                    "state": news.state,
-                    "attempted_at": news.attempted_at,
-                }
-            ),
-        )
+        put = self.put(news)
+        durable.replace(self._tmp, put.place, put.data)
 
     def settle(self, news: News) -> None:
         """The news has arrived, or never will: forget it."""
         self._place(news).unlink(missing_ok=True)
         durable.sync_folder(self._folder)
+
+    def owes(self, kind: Kind, job_id: str, epoch: int) -> bool:
+        """Whether the news of the job's end in that epoch is not settled yet."""
+        return self._place(News(kind, job_id, epoch, State.COMPLETED)).exists()
 
     def owed(self) -> list[News]:
         """Everything not settled yet. Files that make no sense are left alone and out."""

@@ -2,11 +2,13 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from jobqueue import durable
 from jobqueue.errors import PathRefused
-from jobqueue.folders import Found, JobFolders
-from jobqueue.job import Kind
+from jobqueue.folders import JobFolders
+from jobqueue.index import Entry, describe
+from jobqueue.job import Job, Kind
 from jobqueue.lifecycle import PRECEDENCE, State
 from jobqueue.storage import check_path
 
@@ -16,41 +18,54 @@ ORPHAN_S = 36 * 3600.0
 """Age at which a file in `tmp/` belongs to nobody any more; qmail's figure (INTERNALS, 'cleaning up')."""
 
 
-def settle(folders: JobFolders) -> list[Found]:
+def settle(folders: JobFolders, *, now: float, remember: Callable[[Job], None]) -> dict[Kind, list[Entry]]:
     """All jobs, oldest first; of a job that a crash left in two folders the one that counts. Blocking.
 
     A file dropped into `pending/` by hand while nobody ran is left out: it is an arrival,
     to be admitted like any other.
+
+    Args:
+        now: Unix seconds.
+        remember: is shown each job; only its index entry is kept.
     """
-    jobs: dict[tuple[Kind, str], Found] = {}
+    jobs: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
     for found in folders.scan():
-        if found.state is State.PENDING and not _is_placed(found):
+        job = found.job
+        if found.state is State.PENDING and not _is_placed(job):
             continue
-        key = found.job.kind, found.job.id
-        other = jobs.get(key)
-        if other is None:
-            jobs[key] = found
-            continue
-        winner, loser = (found, other) if _rank(found) > _rank(other) else (other, found)
-        log.warning("job %s: was in %s and in %s: %s counts", key[1], other.state, found.state, winner.state)
-        jobs[key] = winner
-        loser.path.unlink(missing_ok=True)
-        durable.sync_folder(loser.path.parent)
-    return sorted(jobs.values(), key=lambda found: (found.job.created_at, found.job.id))
+        remember(job)
+        entry = describe(job, found.state, now=now, worker_id=found.worker_id)
+        other = jobs[job.kind].setdefault(job.id, entry)
+        if other is not entry:
+            jobs[job.kind][job.id] = _decide(folders, entry, other)
+    return {
+        kind: sorted(entries.values(), key=lambda entry: (entry.created_at, entry.job_id))
+        for kind, entries in jobs.items()
+    }
 
 
-def _is_placed(found: Found) -> bool:
+def _decide(folders: JobFolders, one: Entry, other: Entry) -> Entry:
+    """Keep the record that counts, and take the other away."""
+    winner, loser = (one, other) if rank(one) > rank(other) else (other, one)
+    log.warning("job %s: was in %s and in %s: %s counts", one.job_id, other.state, one.state, winner.state)
+    path = folders.path(loser.kind, loser.state, loser.job_id, loser.worker_id)
+    path.unlink(missing_ok=True)
+    durable.sync_folder(path.parent)
+    return winner
+
+
+def _is_placed(job: Job) -> bool:
     """Whether the job has a proper folder for its media, as every job has that was admitted."""
     try:
-        check_path(found.job.organized_path)
+        check_path(job.organized_path)
     except PathRefused:
         return False
     return True
 
 
-def _rank(found: Found) -> tuple[int, int]:
+def rank(entry: Entry) -> tuple[int, int]:
     """A later epoch beats an earlier one; within an epoch the state furthest along."""
-    return found.job.epoch, -PRECEDENCE.index(found.state)
+    return entry.epoch, -PRECEDENCE.index(entry.state)
 
 
 def clear_orphans(folders: JobFolders) -> None:

@@ -1,8 +1,8 @@
 """The workers: who they are, what they do, when they were last heard of."""
 
-import asyncio
 import contextlib
 import logging
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -38,13 +38,15 @@ class Member:
     vastai_instance_id: str
     last_heartbeat: str
     created_at: str
+    key: str = ""
+    """Name of the key it last came with, `owner` for the main one; empty: it works inside the bot."""
 
 
 MEMBER = TypeAdapter(Member)
 
 
 class Roster:
-    """`workers/{audio,video}/{worker_id}.json`, one file per worker."""
+    """`workers/{audio,video}/{worker_id}.json`, one file per worker, written with the next `flush`."""
 
     def __init__(self, folder: Path, tmp: Path, clock: Clock) -> None:
         """`tmp` must lie on the same file system as `folder`."""
@@ -52,6 +54,7 @@ class Roster:
         self._tmp = tmp
         self._clock = clock
         self._members: dict[Kind, dict[str, Member]] = {kind: {} for kind in Kind}
+        self._changed: set[tuple[Kind, str]] = set()
 
     def load(self) -> None:
         """Read the files; blocking. What cannot be read is left out: its worker will report again."""
@@ -67,7 +70,7 @@ class Roster:
                     continue
                 self._members[kind][path.stem] = member
 
-    async def saw(self, kind: Kind, report: WorkerReport) -> None:
+    def saw(self, kind: Kind, report: WorkerReport) -> None:
         """A worker has been heard of."""
         now = timestamp(self._clock.now())
         member = self._members[kind].get(report.worker_id)
@@ -81,11 +84,12 @@ class Roster:
         member.hostname = report.hostname or member.hostname
         member.gpu_model = report.gpu_model or member.gpu_model
         member.vastai_instance_id = report.vastai_instance_id or member.vastai_instance_id
+        member.key = report.key or member.key
         if is_old or replace(member, last_heartbeat=now) != known:
             member.last_heartbeat = now
-            await self._write(kind, member)
+            self._changed.add((kind, member.worker_id))
 
-    async def finished(self, kind: Kind, worker_id: str, *, taken_s: float | None) -> None:
+    def finished(self, kind: Kind, worker_id: str, *, taken_s: float | None) -> None:
         """A worker has ended a job: completed in `taken_s` seconds, or failed (None)."""
         member = self._members[kind].get(worker_id)
         if member is None:
@@ -97,9 +101,9 @@ class Roster:
             member.avg_processing_time_seconds = round((average * done + taken_s) / (done + 1), 3)
             member.jobs_completed = done + 1
         member.current_job = None
-        await self._write(kind, member)
+        self._changed.add((kind, member.worker_id))
 
-    async def sweep(self) -> None:
+    def sweep(self) -> None:
         """Mark the silent as offline, forget those long gone."""
         now = self._clock.now()
         for kind, members in self._members.items():
@@ -111,7 +115,7 @@ class Roster:
                         self._place(kind, member).unlink(missing_ok=True)
                 elif silent_s > SILENT_S and member.status != "offline":
                     member.status, member.current_job = "offline", None
-                    await self._write(kind, member)
+                    self._changed.add((kind, member.worker_id))
 
     def members(self, kind: Kind) -> list[dict[str, Json]]:
         """All known workers, the latest heard of first."""
@@ -122,13 +126,37 @@ class Roster:
         """How many workers are there, waiting or busy."""
         return sum(member.status != "offline" for member in self._members[kind].values())
 
-    async def _write(self, kind: Kind, member: Member) -> None:
-        # Not synced: after a power cut the next heartbeat writes it again.
-        data, place = durable.to_bytes(asdict(member)), self._place(kind, member)
-        try:
-            await asyncio.to_thread(durable.replace, self._tmp, place, data, durable=False)
-        except OSError as error:
-            log.warning("worker %s: its file cannot be written: %s", member.worker_id, error)
+    def key_of(self, kind: Kind, worker_id: str) -> str:
+        """Name of the key the worker last came with; empty if it is unknown."""
+        member = self._members[kind].get(worker_id)
+        return member.key if member else ""
+
+    def is_online(self, kind: Kind, worker_id: str) -> bool:
+        member = self._members[kind].get(worker_id)
+        return member is not None and member.status != "offline"
+
+    def names(self, kind: Kind) -> Collection[str]:
+        """Of all known workers."""
+        return self._members[kind].keys()
+
+    def names_online(self, kind: Kind) -> list[str]:
+        """Of those who are there, waiting or busy."""
+        return [name for name, member in self._members[kind].items() if member.status != "offline"]
+
+    def changed(self) -> list[tuple[Path, bytes]]:
+        """The files to be written and what goes into them, each once."""
+        taken, self._changed = self._changed, set()
+        members = [(kind, self._members[kind].get(worker_id)) for kind, worker_id in taken]
+        return [(self._place(kind, each), durable.to_bytes(asdict(each))) for kind, each in members if each]
+
+    def flush(self, changed: list[tuple[Path, bytes]]) -> None:
+        """Write what `changed` gave. Blocking."""
+        for place, data in changed:
+            try:
+                # Not synced: after a power cut the next heartbeat writes it again.
+                durable.replace(self._tmp, place, data, sync_bytes=False, sync_name=False)
+            except OSError as error:
+                log.warning("worker %s: its file cannot be written: %s", place.stem, error)
 
     def _place(self, kind: Kind, member: Member) -> Path:
         if not WORKER_ID.fullmatch(member.worker_id):

@@ -3,19 +3,29 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import re
-from collections.abc import AsyncIterator
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
 
 import aiofiles
 
 from jobqueue import durable
+from jobqueue.disk import on_disk
 from jobqueue.errors import ChecksumMismatch, MediaMissing, PathRefused
 
 PART = re.compile(r"[^/\\\0]+")
+FILE_MAX_BYTES = 4 << 30
+"""A WAV cannot be longer; at 24 kHz mono that is a day of speech."""
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+"""Nearly all paths: a quick yes."""
 MAX_PART_BYTES = 200
 MAX_PATH_BYTES = 400
+MAKING_FOLDERS = threading.Lock()
+"""Whoever finds a folder must find it durable: another may have made it just now, and not synced it yet."""
 
 
 class Storage(Protocol):
@@ -40,6 +50,8 @@ class Storage(Protocol):
 
 def check_path(path: str) -> None:
     """Raises: PathRefused if the path is malformed or leads anywhere but down."""
+    if PLAIN_PATH.fullmatch(path) and len(path) <= MAX_PART_BYTES:
+        return
     if len(path.encode(errors="replace")) > MAX_PATH_BYTES or not all(
         _is_name(part) for part in path.split("/")
     ):
@@ -58,23 +70,30 @@ def _is_name(part: str) -> bool:
 class DirectoryStorage:
     """Storage in a local folder."""
 
-    def __init__(self, root: Path, tmp: Path) -> None:
-        """`tmp` must lie on the same file system as `root`."""
+    def __init__(self, root: Path, tmp: Path, admit: Callable[[int], None] = lambda _coming: None) -> None:
+        """
+        Args:
+            tmp: must lie on the same file system as `root`.
+            admit: raises QueueUnwritable if there is no room for so many more bytes.
+        """
         self._root = root
         self._tmp = tmp
+        self.admit = admit
 
     def locate(self, path: str) -> Path:
         """Where the file lies or would lie. Raises: PathRefused."""
         check_path(path)
         place = self._root / path
-        # A link planted in the folder must not lead out of it.
-        try:
-            is_inside = place.resolve().is_relative_to(self._root.resolve())
-        except (OSError, RuntimeError):  # links that lead round in circles
-            is_inside = False
-        if not is_inside:
+        if _has_link(self._root, path) and not self._is_inside(place):
             raise PathRefused(path)
         return place
+
+    def _is_inside(self, place: Path) -> bool:
+        """A link planted in the folder must not lead out of it."""
+        try:
+            return place.resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError):  # links that lead round in circles
+            return False
 
     async def put(self, path: str, source: Path) -> None:
         async with aiofiles.open(source, "rb") as file:
@@ -88,7 +107,7 @@ class DirectoryStorage:
         Args:
             sha256: digest the whole must have.
         Returns: size in bytes and SHA-256 digest of what was stored.
-        Raises: ChecksumMismatch; whatever `pieces` raises. Nothing is stored then.
+        Raises: ChecksumMismatch, QueueUnwritable; whatever `pieces` raises. Nothing is stored then.
         """
         place = self.locate(path)
         digest, size_bytes = hashlib.sha256(), 0
@@ -96,6 +115,7 @@ class DirectoryStorage:
         try:
             async with aiofiles.open(part, "xb") as file:
                 async for piece in pieces:
+                    self.admit(len(piece))
                     digest.update(piece)
                     size_bytes += len(piece)
                     await file.write(piece)
@@ -108,6 +128,18 @@ class DirectoryStorage:
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
         return size_bytes, digest.digest()
+
+    async def adopt(self, path: str, part: Path) -> None:
+        """Take over a whole file that lies on the same file system. Raises: PathRefused, QueueUnwritable."""
+        place = self.locate(path)
+
+        def keep() -> None:
+            try:
+                _keep(part, place)
+            except (IsADirectoryError, NotADirectoryError, FileExistsError):
+                raise PathRefused(path) from None
+
+        await on_disk(keep)
 
     async def get(self, path: str, target: Path) -> None:
         place = self.locate(path)
@@ -122,9 +154,23 @@ class DirectoryStorage:
         return await asyncio.to_thread(_sizes, self.locate(folder))
 
 
+def _has_link(root: Path, path: str) -> bool:
+    """Whether the way down from `root` goes over a link, as far as it exists."""
+    place = str(root)
+    for part in path.split("/"):
+        place = f"{place}/{part}"
+        try:
+            if stat.S_ISLNK(os.lstat(place).st_mode):
+                return True
+        except OSError:
+            return False
+    return False
+
+
 def _keep(part: Path, place: Path) -> None:
     """The moment a file becomes part of the storage: its bytes first, then its name."""
-    durable.make_folder(place.parent)
+    with MAKING_FOLDERS:
+        durable.make_folder(place.parent)
     durable.sync_file(part)
     part.replace(place)
     durable.sync_folder(place.parent)

@@ -11,6 +11,8 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: dict[Kind, deque[asyncio.Future[bool]]] = {kind: deque() for kind in Kind}
+        self._held: dict[Kind, deque[asyncio.Future[bool]]] = {kind: deque() for kind in Kind}
+        """Those who get nothing while they are paused: no job that comes is theirs."""
         self._by_claim: dict[str, asyncio.Future[bool]] = {}
         self._closed = False
 
@@ -23,17 +25,23 @@ class Waiters:
                 future.set_result(True)
                 return
 
+    def wake_all(self, kind: Kind) -> None:
+        """Let all look again, also those held back: somebody was paused or goes on."""
+        for waiting in (self._waiting[kind], self._held[kind]):
+            _end(waiting, True)
+
     def dismiss_all(self) -> None:
         """Let all go empty-handed, and those who come later too."""
         self._closed = True
-        for waiting in self._waiting.values():
-            for future in waiting:
-                if not future.done():
-                    future.set_result(False)
+        for waiting in (*self._waiting.values(), *self._held.values()):
+            _end(waiting, False)
 
-    async def wait(self, kind: Kind, claim_id: str | None, timeout_s: float) -> bool:
+    async def wait(
+        self, kind: Kind, claim_id: str | None, timeout_s: float, *, held_back: bool = False
+    ) -> bool:
         """Wait to be woken or `timeout_s`; False if there is no use in looking again.
 
+        `held_back`: no job that comes wakes this one, only `wake_all`.
         A second wait with the same `claim_id` dismisses the first: its caller has gone.
         """
         if self._closed:
@@ -44,17 +52,26 @@ class Waiters:
             if earlier is not None and not earlier.done():
                 earlier.set_result(False)
             self._by_claim[claim_id] = future
-        self._waiting[kind].append(future)
+        line = (self._held if held_back else self._waiting)[kind]
+        line.append(future)
         try:
             await asyncio.wait({future}, timeout=timeout_s)
             return not future.done() or future.result()
         except asyncio.CancelledError:
-            if future.done() and future.result():
+            if future.done() and future.result() and not held_back:
                 self.wake(kind)  # the job that woke us must not wait for nobody
             raise
         finally:
             if not future.done():
-                self._waiting[kind].remove(future)
+                line.remove(future)
                 future.cancel()
             if claim_id is not None and self._by_claim.get(claim_id) is future:
                 del self._by_claim[claim_id]
+
+
+def _end(waiting: "deque[asyncio.Future[bool]]", use: bool) -> None:
+    """Let all in the line go; `use`: whether there is use in looking again."""
+    while waiting:
+        future = waiting.popleft()
+        if not future.done():
+            future.set_result(use)

@@ -15,6 +15,11 @@ MOMENT_MIN, MOMENT_MAX = 0.0, 4102444800.0
 """1970 to 2100, Unix seconds: beyond, some program on the way would stumble."""
 
 
+def unpointed(value: Json) -> Json:
+    """A whole number also if it was written as 7.0, which is the same to JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def timestamp(moment: float) -> str:
     """Unix seconds as ISO 8601 in UTC, to the millisecond, ending in `Z`."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -25,9 +30,10 @@ def moment(text: str) -> float:
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    if not MOMENT_MIN <= when.timestamp() < MOMENT_MAX:
+    seconds = when.timestamp()
+    if not MOMENT_MIN <= seconds < MOMENT_MAX:
         raise ValueError(f"{text!r} is not in this age")
-    return when.timestamp()
+    return seconds
 
 
 def to_record(job: Job) -> dict[str, Json]:
@@ -50,6 +56,9 @@ def from_record(kind: Kind, record: Mapping[str, Json], *, job_id: str, created_
     """
     reasons: dict[str, str] = {}
     created = _moment(record, "created_at", reasons)
+    fields = dict(record)
+    for name in OWN_FIELDS:  # quicker than to choose the others, of which there are many
+        fields.pop(name, None)
     job = Job(
         id=job_id,
         kind=kind,
@@ -58,7 +67,7 @@ def from_record(kind: Kind, record: Mapping[str, Json], *, job_id: str, created_
         retry_count=_whole(record, "retry_count", 0, reasons),
         epoch=_whole(record, "epoch", 1, reasons),
         not_before=_moment(record, "not_before", reasons),
-        fields={name: value for name, value in record.items() if name not in OWN_FIELDS},
+        fields=fields,
     )
     if reasons:
         raise JobInvalid(reasons)

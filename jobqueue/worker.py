@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
+from jobqueue import tracing
 from jobqueue.backend import WorkQueue
 from jobqueue.errors import (
     InvalidTransition,
@@ -71,7 +72,8 @@ class Worker:
         while not stop.is_set():
             delivery = await _unless(stop, self._next_delivery())
             if delivery is not None:
-                await self._run(delivery, stop)
+                with tracing.following(delivery.job):
+                    await self._run(delivery, stop)
         with contextlib.suppress(QueueUnreachable, TimeoutError):
             async with asyncio.timeout(3):
                 await self._queue.heartbeat(self._kind, replace(self._identity, status="offline"))

@@ -11,6 +11,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     RESEND = "resend"
+    HISTORY = "history"  # turn the page; the id is where it begins
     MAKE = "make"  # a video of this short text anyway; the id is that of the message
     DROP = "drop"  # no video of it
 

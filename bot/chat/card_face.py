@@ -25,6 +25,8 @@ class Surroundings:
     max_attempts: int
     now: float
     """Unix seconds."""
+    earlier: Production | None = None
+    """Another one with the same script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ def face_of(production: Production, words: Words, around: Surroundings) -> Face:
         _stage(production, words),
         _attempt(view, words, around),
         _eta(view, words),
+        _duplicate(around.earlier, words),
         words("card-no-voice") if _lacks_worker(production, around) else None,
     )
     cancel = InlineKeyboardButton(
@@ -113,6 +116,14 @@ def _attempt(view: JobView, words: Words, around: Surroundings) -> Html | None:
 
 def _eta(view: JobView, words: Words) -> Html | None:
     return words("card-eta", time=words.duration(view.eta_s)) if view.eta_s else None
+
+
+def _duplicate(earlier: Production | None, words: Words) -> Html | None:
+    """Perhaps it was sent twice by mistake; the Cancel button is below."""
+    if earlier is None:
+        return None
+    stage, date = words(f"stage-{earlier.stage}"), earlier.first.text("date")
+    return words("card-duplicate", id=earlier.short_id, date=date, stage=stage)
 
 
 def _lacks_worker(production: Production, around: Surroundings) -> bool:

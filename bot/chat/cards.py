@@ -17,6 +17,7 @@ from bot.chat.transport import MessageGone, editing, sending
 from bot.notifications import NotDelivered, OutcomeUnknown, Refused
 from bot.pause import pause
 from bot.productions import ENDED, Production, Productions, Stage
+from jobqueue import tracing
 from jobqueue.clock import Clock
 from jobqueue.errors import JobNotFound, QueueError
 from jobqueue.feed import Change
@@ -200,7 +201,8 @@ class Cards:
                 # It never got through; the message about the end says all.
                 await self._forget(live)
                 return
-            arrived = await self._try(live, self._show(live, production, None))
+            with tracing.following(production.first):
+                arrived = await self._try(live, self._show(live, production, None))
             if arrived and self._is_over(live, production):
                 await self._forget(live)
 
@@ -213,7 +215,12 @@ class Cards:
         """Bring the message up to date: post it, edit it, or post it again if it is gone."""
         if production.stage not in ENDED:
             live.is_settled = False
-        around = Surroundings(self._voice_workers(), self._settings.max_attempts, self._clock.now())
+        around = Surroundings(
+            self._voice_workers(),
+            self._settings.max_attempts,
+            self._clock.now(),
+            await self._productions.earlier(production),
+        )
         face = face_of(production, self._texts.in_language(live.card.language), around)
         if face == live.shown:
             return

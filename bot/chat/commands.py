@@ -10,6 +10,7 @@ from telegram.ext import CallbackContext
 from bot.chat.buttons import Verb, data
 from bot.chat.cards import Cards
 from bot.chat.gate import Gate
+from bot.chat.history import History
 from bot.chat.reports import line_of, queue_report, story_of, workers_report
 from bot.chat.settings import ChatSettings
 from bot.chat.texts import Html, Texts, Words, cut
@@ -27,8 +28,10 @@ Context = CallbackContext[Any, Any, Any, Any]
 LISTED = 5
 OFFERED = 8
 BUTTON_TITLE_CHARS = 30
-NAMES = ("start", "help", "status", "queue", "retry", "cancel", "workers")
-SHOWN = ("status", "queue", "retry", "cancel", "workers", "help")
+ALL = "all"
+"""In place of an id: all of one's own."""
+NAMES = ("start", "help", "status", "queue", "history", "retry", "cancel", "workers", "pause", "resume")
+SHOWN = ("status", "queue", "history", "retry", "cancel", "workers", "help")
 """Those in Telegram's menu."""
 
 
@@ -52,6 +55,7 @@ class Commands:
         cards: Cards,
         roster: Roster,
         *,
+        history: History,
         gate: Gate,
         texts: Texts,
         settings: ChatSettings,
@@ -61,6 +65,7 @@ class Commands:
         self._productions = productions
         self._cards = cards
         self._roster = roster
+        self._history = history
         self._gate = gate
         self._texts = texts
         self._settings = settings
@@ -90,6 +95,10 @@ class Commands:
         stats = {kind: self._queue.stats(kind) for kind in Kind}
         await reply(message, queue_report(stats, active, words))
 
+    async def on_history(self, message: Message, person: Person, words: Words, _argument: str) -> None:
+        face = await self._history.page(person, message.chat.id, words)
+        await reply(message, face.text, reply_markup=face.buttons)
+
     async def on_workers(self, message: Message, _person: Person, words: Words, _argument: str) -> None:
         members = {kind: self._roster.members(kind) for kind in Kind}
         await reply(message, workers_report(members, words, self._clock.now()))
@@ -107,6 +116,11 @@ class Commands:
             await reply(message, words("cancel-none"))
 
     async def on_retry(self, message: Message, person: Person, words: Words, argument: str) -> None:
+        if argument.lower() == ALL:
+            by = f"user {person.user_id}"
+            retried = await self._productions.retry_all(person, message.chat.id, by=by)
+            await reply(message, words("retried-all", n=retried) if retried else words("retry-none"))
+            return
         if argument:
             await self._retry(message, await self._productions.find(argument, person), person, words)
             return

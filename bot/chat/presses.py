@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from typing import Any
 
 from telegram import CallbackQuery, InlineKeyboardMarkup, Message, Update
@@ -12,6 +13,7 @@ from telegram.ext import CallbackContext
 from bot.chat.buttons import Press, Verb, parse
 from bot.chat.cards import Cards
 from bot.chat.gate import Gate
+from bot.chat.history import History
 from bot.chat.reception import Reception
 from bot.chat.texts import Texts, Words
 from bot.productions import Ambiguous, Person, Production, Productions, Stage
@@ -20,6 +22,8 @@ from jobqueue.lifecycle import FINAL
 from jobqueue.outbox import News, Outbox
 
 log = logging.getLogger(__name__)
+
+PAGE = re.compile(r"[0-9]{1,15}")
 
 
 class Presses:
@@ -32,6 +36,7 @@ class Presses:
         reception: Reception,
         outbox: Outbox,
         *,
+        history: History,
         gate: Gate,
         texts: Texts,
     ) -> None:
@@ -39,6 +44,7 @@ class Presses:
         self._cards = cards
         self._reception = reception
         self._outbox = outbox
+        self._history = history
         self._gate = gate
         self._texts = texts
 
@@ -51,6 +57,8 @@ class Presses:
             await _answer(query, words.plain("button-stale"))
         elif press.verb in (Verb.MAKE, Verb.DROP):
             await self._decide(query, press, words)
+        elif press.verb is Verb.HISTORY:
+            await self._turn(query, press, self._gate.person(query.from_user.id), words)
         else:
             await self._move(query, press, self._gate.person(query.from_user.id), words)
 
@@ -71,6 +79,22 @@ class Presses:
         settled = words("ask-made") if press.verb is Verb.MAKE else words("ask-dropped")
         with contextlib.suppress(TelegramError):
             await question.edit_text(problem or settled)
+
+    async def _turn(self, query: CallbackQuery, press: Press, person: Person, words: Words) -> None:
+        """Show another page of the history in the same message."""
+        message = query.message
+        if not isinstance(message, Message) or not PAGE.fullmatch(press.target):
+            await _answer(query, words.plain("button-stale"))
+            return
+        try:
+            face = await self._history.page(person, message.chat.id, words, press.target)
+        except (OSError, QueueError) as error:
+            log.error("history of user %d: %s", person.user_id, error)
+            await _answer(query, words.plain("not-saved"))
+            return
+        await _answer(query, "", alert=False)
+        with contextlib.suppress(TelegramError):
+            await message.edit_text(face.text, reply_markup=face.buttons)
 
     async def _move(self, query: CallbackQuery, press: Press, person: Person, words: Words) -> None:
         """Cancel, try again, or send again."""

@@ -70,6 +70,7 @@ def queue_report(stats: Mapping[Kind, Mapping[str, Json]], active: list[Producti
         )
         for kind in Kind
     ]
+    counts += [words(f"queue-paused-{kind}") for kind in Kind if stats[kind].get("paused")]
     own = (line_of(production, words) for production in active)
     return words.lines(
         words("queue-head"), *counts, words("queue-own") if active else words("queue-empty"), *own

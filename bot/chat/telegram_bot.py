@@ -27,9 +27,11 @@ from bot.chat.card_files import CardFiles
 from bot.chat.cards import Cards
 from bot.chat.commands import SHOWN, Commands, Roster
 from bot.chat.gate import Gate
+from bot.chat.history import History
 from bot.chat.inbox import Inbox
 from bot.chat.journal import Journal
 from bot.chat.messenger import TelegramMessenger
+from bot.chat.pausing import Pausing
 from bot.chat.poller import Poller
 from bot.chat.presses import Presses
 from bot.chat.processor import PerChat
@@ -37,6 +39,7 @@ from bot.chat.reception import Channels, Reception
 from bot.chat.settings import ChatSettings
 from bot.chat.texts import LANGUAGES, Texts
 from bot.chat.transport import want_timedeltas
+from bot.notifications import Links
 from bot.pause import pause
 from bot.productions import Productions
 from jobqueue.backend import QueueBackend
@@ -44,6 +47,7 @@ from jobqueue.clock import Clock
 from jobqueue.feed import Feed
 from jobqueue.job import Kind
 from jobqueue.outbox import Outbox
+from jobqueue.storage import DirectoryStorage
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +70,9 @@ class Chat:
         channels: Channels,
         roster: Roster,
         clock: Clock,
+        links: Links | None = None,
     ) -> None:
+        """`links`: to finished files, for the history; None: it shows none."""
         folder, tmp = data_dir / "chat", data_dir / "tmp"
         want_timedeltas()
         self._settings, self._outbox, self._texts = settings, outbox, Texts()
@@ -87,6 +93,7 @@ class Chat:
             clock=clock,
         )
         self._gate = Gate(settings, self._texts, clock)
+        history = History(productions, DirectoryStorage(data_dir / "files", tmp), links)
         self._reception = Reception(
             queue,
             productions,
@@ -102,13 +109,21 @@ class Chat:
             productions,
             self._cards,
             roster,
+            history=history,
             gate=self._gate,
             texts=self._texts,
             settings=settings,
             clock=clock,
         )
+        self._pausing = Pausing(queue)
         self._presses = Presses(
-            productions, self._cards, self._reception, outbox, gate=self._gate, texts=self._texts
+            productions,
+            self._cards,
+            self._reception,
+            outbox,
+            history=history,
+            gate=self._gate,
+            texts=self._texts,
         )
         self._poller = Poller(bot, self._inbox, settings.patience)
         self.messenger = TelegramMessenger(bot, self._cards, self._texts) if settings.token else None
@@ -195,9 +210,12 @@ class Chat:
             "help": commands.on_help,
             "status": commands.on_status,
             "queue": commands.on_queue,
+            "history": commands.on_history,
             "retry": commands.on_retry,
             "cancel": commands.on_cancel,
             "workers": commands.on_workers,
+            "pause": self._pausing.on_pause,
+            "resume": self._pausing.on_resume,
         }.items():
             app.add_handler(CommandHandler(name, commands.handler(answer), filters=fresh))
         app.add_handler(CallbackQueryHandler(self._presses.on_press))

@@ -2,22 +2,39 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from bot.endpoint.audit import Audit
 from bot.endpoint.bodies import BODY_MAX_BYTES
+from bot.endpoint.callers import WorkerRights
 from bot.endpoint.calls import Call
+from bot.endpoint.claim_routes import ClaimRoutes
+from bot.endpoint.dashboard import ACTIONS, DashboardRoutes
+from bot.endpoint.event_routes import EventRoutes
 from bot.endpoint.file_routes import FileRoutes
 from bot.endpoint.health_routes import Check, HealthRoutes
-from bot.endpoint.keys import KeyCheck
+from bot.endpoint.keys import KeyCheck, ServedCalls
+from bot.endpoint.loop_lag import LoopLag
+from bot.endpoint.metrics import Metrics
+from bot.endpoint.metrics_routes import MetricsRoutes
+from bot.endpoint.openapi import SpecRoutes
+from bot.endpoint.pause_routes import PauseRoutes
 from bot.endpoint.problems import as_problems
 from bot.endpoint.queue_routes import QueueRoutes
+from bot.endpoint.request_ids import put_request_id, with_request_id
+from bot.endpoint.sessions import Sessions
+from bot.endpoint.upload_routes import UploadRoutes
+from bot.endpoint.worker_keys import KeyFile, WorkerKeys
 from bot.endpoint.worker_routes import WorkerRoutes
+from bot.endpoint.wrong_keys import WrongKeys
 from bot.publishing.links import SignedLinks
 from jobqueue.clock import Clock
 from jobqueue.directory import DirectoryQueue
+from jobqueue.history import History
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +49,8 @@ class EndpointSettings:
     port: int
     key: str
     lease_s: float
+    session_secret: str = field(default_factory=secrets.token_hex, repr=False)
+    """Signs the dashboard's sessions; without one they last as long as the process."""
 
 
 class PortTaken(Exception):
@@ -59,23 +78,57 @@ class Endpoint:
         self.listening = asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, once it does: port 0 means any free one."""
-        self._application = web.Application(
-            middlewares=[as_problems, KeyCheck(settings.key, links).middleware],
+        served, metrics, lag = ServedCalls(), Metrics(clock), LoopLag()
+        sessions = Sessions(settings.key, settings.session_secret, clock, actions=ACTIONS)
+        worker_keys = WorkerKeys(KeyFile(queue.data_dir, clock))
+        key_check = KeyCheck(
+            settings.key,
+            worker_keys=worker_keys,
+            links=links,
+            calls=served,
+            rights=WorkerRights(queue, worker_keys),
+            wrong_keys=WrongKeys(clock),
+            sessions=sessions,
+        )
+        self._audit = Audit(queue.data_dir, clock)
+        self.application = web.Application(
+            middlewares=[
+                metrics.middleware,
+                with_request_id,
+                self._audit.middleware(served),
+                as_problems,
+                key_check.middleware,
+            ],
             client_max_size=BODY_MAX_BYTES,
         )
+        self.application.on_response_prepare.append(put_request_id)
+        self.application.cleanup_ctx.append(lag.watched)
+        spec = SpecRoutes()
+        history = History(clock)
+        queue.feed.listen(history.heard)
+        queue.feed.listen(metrics.heard)
+        self._events = events = EventRoutes(history)
         self.calls: list[Call] = [
-            *QueueRoutes(queue, queue.counters, settings.lease_s).calls(),
+            *QueueRoutes(queue, queue.counters).calls(),
+            *ClaimRoutes(queue, settings.lease_s).calls(),
             *WorkerRoutes(queue).calls(),
+            *PauseRoutes(queue).calls(),
             *FileRoutes(queue.storage).calls(),
+            *UploadRoutes(queue.uploads).calls(),
             *HealthRoutes(clock, checks).calls(),
+            *events.calls(),
+            *MetricsRoutes(metrics, queue, clock, lag=lag, readers=lambda: events.readers).calls(),
+            *DashboardRoutes(queue, sessions).calls(),
+            *spec.calls(),
         ]
-        self._application.add_routes([call.route() for call in self.calls])
+        spec.describe(self.calls)
+        served.add(self.application.router, self.calls)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Listen until `stop`. Raises: PortTaken."""
         # A caller that hangs up in a long wait must not be given a job: its handler is cancelled.
         runner = web.AppRunner(
-            self._application, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+            self.application, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
         )
         await runner.setup()
         try:
@@ -92,7 +145,9 @@ class Endpoint:
                 " and ".join(f"http://{host}:{port}" for host, port in self.addresses),
             )
             self.listening.set()
-            await stop.wait()
+            await self._audit.keep(stop)
             self._queue.dismiss_waiting()
         finally:
+            self._events.close()
             await runner.cleanup()
+            await self._audit.flush(is_last=True)

@@ -1,17 +1,21 @@
 """What a call of the endpoint is: who may make it, what serves it, and what the spec says of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
-from aiohttp import web
-from pydantic import BaseModel
+from aiohttp import HttpVersion11, web
 
-from bot.endpoint.problems import Handler
+from bot.endpoint.problems import Handler, Status, problem
+from jobqueue.job import JOB_ID
 
 KIND = "{kind:audio|video}"
+JOB = f"/queue/{KIND}/jobs/{{job_id}}"
+
+Schema: TypeAlias = type[Any] | dict[str, Any]
+"""A pydantic model (or another type pydantic knows), or JSON Schema as it stands."""
 
 
 class Access(Enum):
@@ -31,7 +35,36 @@ class Parameter:
     schema: dict[str, Any]
     """JSON Schema of its value."""
     place: str = "query"
-    """query or header."""
+    """query, header, or path: for a `{name}` of the path that needs more than its pattern."""
+    required: bool = False
+
+
+JOB_PARAMETER = Parameter(
+    "job_id",
+    "the id the job was accepted under",
+    {"type": "string", "pattern": f"^{JOB_ID.pattern}$"},
+    "path",
+)
+
+
+class _OfAJob(TypedDict):
+    refusals: Sequence[HTTPStatus]
+    parameters: Sequence[Parameter]
+
+
+OF_A_JOB: _OfAJob = {"refusals": [HTTPStatus.CONFLICT], "parameters": [JOB_PARAMETER]}
+"""What calls that move a job have in common: it may be in the wrong state, or another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Something a call may answer beside its answer and its refusals."""
+
+    status: HTTPStatus
+    description: str
+    type: str | None = None
+    """Its media type; None: it has no content."""
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +77,38 @@ class Call:
     handler: Handler
     summary: str
     access: Access = Access.OWNER
-    body: type[BaseModel] | dict[str, Any] | None = None
-    """Model or JSON Schema of the JSON body; None: it takes none."""
-    answer: dict[str, Any] | None = None
-    """JSON Schema of the answer's JSON; None: it is no JSON."""
+    body: Schema | None = None
+    """Of the JSON body; None: it takes none."""
+    answer: Schema | None = None
+    """Of the answer's JSON; None: it is no JSON."""
     status: HTTPStatus = HTTPStatus.OK
     """Of the answer when all is well."""
-    refusals: Sequence[HTTPStatus] = ()
+    refusals: Sequence[Status] = ()
     """Statuses it may refuse with, beyond those that any call may."""
     parameters: Sequence[Parameter] = ()
+    body_type: str | None = None
+    """Media type of a body that is no JSON, `*/*` if it may be any."""
+    body_by_kind: Mapping[str, Schema] = field(default_factory=dict)
+    """The bodies where audio and video differ."""
+    answer_type: str | None = None
+    """Media type of an answer that is no JSON, `*/*` if it may be any; None: it has no content."""
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the answer that callers need, each with what it says."""
+    others: Sequence[Answer] = ()
+    is_audited: bool = True
+    """Whether the audit log notes it; reading never is."""
 
     def route(self) -> web.RouteDef:
         if self.method == "GET":
-            return web.get(self.path, self.handler)  # answers HEAD as well
-        return web.route(self.method, self.path, self.handler)
+            return web.get(self.path, self.handler, expect_handler=_expected)  # answers HEAD as well
+        return web.route(self.method, self.path, self.handler, expect_handler=_expected)
+
+
+async def _expected(request: web.Request) -> web.StreamResponse | None:
+    """Answer what a caller expects before it sends the body; comes before every middleware."""
+    if request.headers["Expect"].lower() != "100-continue":
+        return problem(HTTPStatus.EXPECTATION_FAILED, "of what can be expected, only 100-continue is known")
+    if request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # else aiohttp takes the answer for begun
+    return None

@@ -8,15 +8,41 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from bot.endpoint.calls import Access, Call
+from bot.endpoint.answers import Stored
+from bot.endpoint.callers import require_file
+from bot.endpoint.calls import Access, Answer, Call, Parameter
 from bot.endpoint.problems import Problem
 from jobqueue.errors import MediaMissing, QueueUnwritable
-from jobqueue.storage import DirectoryStorage
+from jobqueue.storage import FILE_MAX_BYTES, MAX_PATH_BYTES, DirectoryStorage
 
-FILE_MAX_BYTES = 4 << 30
-"""A WAV cannot be longer; at 24 kHz mono that is a day of speech."""
 PIECE_BYTES = 1 << 18
 DIGEST = re.compile(r"(?:^|,\s*)sha-256=:([A-Za-z0-9+/=]{44}):")
+
+PATH = Parameter(
+    "path",
+    "where it lies below files/; a folder with a / at its end: the answer is the sizes of its files",
+    {"type": "string", "format": "media-path", "minLength": 1, "maxLength": MAX_PATH_BYTES},
+    "path",
+)
+DIGESTS = (
+    Parameter(
+        "X-Content-SHA256",
+        "what the bytes must come to, in hexadecimal",
+        {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+        "header",
+    ),
+    Parameter("Content-Digest", "the same as RFC 9530 has it, as sha-256", {"type": "string"}, "header"),
+)
+SIGNATURE = (
+    Parameter("expires", "of a signed link, in place of a key", {"type": "string"}),
+    Parameter("signature", "of a signed link, in place of a key", {"type": "string"}),
+)
+PARTS = (
+    Answer(HTTPStatus.PARTIAL_CONTENT, "the Range that was asked for", "*/*"),
+    Answer(HTTPStatus.NOT_MODIFIED, "it is as If-None-Match or If-Modified-Since has it"),
+    Answer(HTTPStatus.PRECONDITION_FAILED, "it is not as If-Match or If-Unmodified-Since has it"),
+    Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "the file has no such Range"),
+)
 
 
 class FileRoutes:
@@ -27,15 +53,43 @@ class FileRoutes:
 
     def calls(self) -> list[Call]:
         return [
-            Call("PUT", "/files/{path:.+}", self.store, "Upload a file", Access.WORKER),
-            Call("GET", "/files/{path:.+}", self.fetch, "Download a file, or list a folder", Access.WORKER),
+            Call(
+                "PUT",
+                "/files/{path:.+}",
+                self.store,
+                "Upload a file",
+                Access.WORKER,
+                body_type="*/*",
+                answer=Stored,
+                status=HTTPStatus.CREATED,
+                refusals=[
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                ],
+                parameters=[PATH, *DIGESTS],
+            ),
+            Call(
+                "GET",
+                "/files/{path:.+}",
+                self.fetch,
+                "Download a file, or list a folder",
+                Access.WORKER,
+                answer_type="*/*",
+                others=PARTS,
+                parameters=[PATH, *SIGNATURE],
+            ),
         ]
 
     async def store(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
         self._storage.locate(path)  # refuse a bad path before a byte is read
+        require_file(request, path, writing=True)
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the file as it is, not encoded")
         if (request.content_length or 0) > FILE_MAX_BYTES:
             raise _too_large()
+        self._storage.admit(request.content_length or 0)
         try:
             size_bytes, digest = await self._storage.receive(
                 path, _pieces(request), sha256=_expected_digest(request)
@@ -50,6 +104,7 @@ class FileRoutes:
 
     async def fetch(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
+        require_file(request, path.removesuffix("/"), writing=False)
         if path.endswith("/"):
             return web.json_response({"files": await self._storage.listing(path.removesuffix("/"))})
         place = self._storage.locate(path)

@@ -1,20 +1,16 @@
 """`/health`: whether the bot can do its work, and if not, why. It tells nothing else."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from pathlib import Path
 
 from aiohttp import web
 
+from bot.endpoint.answers import Health
 from bot.endpoint.calls import Access, Call
 from jobqueue.clock import Clock
 from jobqueue.directory import DirectoryQueue
 from jobqueue.job import Kind
 from jobqueue.lifecycle import State
-
-FREE_MIN_BYTES = 500 << 20
-"""Room for one more video of 20 minutes."""
 
 Check = Callable[[], str | None]
 """Returns what is wrong, None if nothing is."""
@@ -29,7 +25,16 @@ class HealthRoutes:
         self._started_at = clock.monotonic()
 
     def calls(self) -> list[Call]:
-        return [Call("GET", "/health", self.health, "Whether the bot can do its work", Access.ANYONE)]
+        return [
+            Call(
+                "GET",
+                "/health",
+                self.health,
+                "Whether the bot can do its work",
+                Access.ANYONE,
+                answer=Health,
+            )
+        ]
 
     async def health(self, _request: web.Request) -> web.Response:
         reasons = [reason for check in self._checks if (reason := check()) is not None]
@@ -41,14 +46,9 @@ class HealthRoutes:
         return web.json_response(body, status=HTTPStatus.OK)
 
 
-def disk_check(data_dir: Path) -> Check:
-    """A check of the room left for new work."""
-
-    def check() -> str | None:
-        free_bytes = shutil.disk_usage(data_dir).free
-        return None if free_bytes >= FREE_MIN_BYTES else f"only {free_bytes >> 20} MB are free on the disk"
-
-    return check
+def disk_check(queue: DirectoryQueue) -> Check:
+    """A check of the room left for new work: without it, no new job is accepted."""
+    return queue.disk.shortage
 
 
 def worker_check(queue: DirectoryQueue) -> Check:

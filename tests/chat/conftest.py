@@ -70,6 +70,7 @@ class Studio:
             channels=OneChannel(),
             roster=self.queue.roster,
             clock=self.clock,
+            links=self.links,
         )
         notifications = Notifications(
             self.queue,

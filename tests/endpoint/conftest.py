@@ -1,7 +1,8 @@
 """The endpoint on a free loopback port, over a real queue."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -9,9 +10,11 @@ import pytest
 from yarl import URL
 
 from bot.endpoint.application import Endpoint, EndpointSettings
+from bot.endpoint.calls import Call
 from bot.publishing.links import SignedLinks
 from jobqueue.directory import DirectoryQueue
 from tests.clock import FakeClock
+from tests.endpoint.drift import Drift
 
 KEY = "the-right-key"
 
@@ -25,20 +28,30 @@ def links(clock: FakeClock) -> SignedLinks:
 class Server:
     host: str
     port: int
+    calls: Sequence[Call] = ()
+    drift: Drift | None = None
 
     def make_url(self, path: str) -> URL:
         return URL(f"http://{self.host}:{self.port}{path}", encoded=True)
 
 
-@pytest.fixture
-async def server(queue: DirectoryQueue, links: SignedLinks, clock: FakeClock) -> AsyncIterator[Server]:
+@asynccontextmanager
+async def served(queue: DirectoryQueue, links: SignedLinks, clock: FakeClock) -> AsyncIterator[Server]:
     endpoint = Endpoint(queue, links, clock, [], EndpointSettings("127.0.0.1", 0, KEY, lease_s=90))
+    drift = Drift(endpoint)
     stop = asyncio.Event()
     serving = asyncio.ensure_future(endpoint.serve(stop))
     await endpoint.listening.wait()
-    yield Server(*endpoint.addresses[0])
+    yield Server(*endpoint.addresses[0], endpoint.calls, drift)
     stop.set()
     await serving
+    assert drift.found == []
+
+
+@pytest.fixture
+async def server(queue: DirectoryQueue, links: SignedLinks, clock: FakeClock) -> AsyncIterator[Server]:
+    async with served(queue, links, clock) as server:
+        yield server
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import pytest
 
 from bot.endpoint.application import Endpoint, EndpointSettings
 from bot.publishing.links import SignedLinks
-from jobqueue.client import Connection, HttpQueue, HttpStorage
+from jobqueue.client import Connection, HttpQueue
 from jobqueue.directory import DirectoryQueue
 from jobqueue.errors import KeyRefused, MediaMissing, PermanentError, QueueError, QueueUnreachable
+from jobqueue.http_storage import HttpStorage
 from jobqueue.job import Job, Kind, Progress, Result, WorkerReport
 from jobqueue.lifecycle import State
 from jobqueue.worker import Handler, Report, Worker

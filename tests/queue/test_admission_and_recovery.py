@@ -203,7 +203,7 @@ async def test_numbers_are_never_given_twice_after_a_restart(
 ) -> None:
     for _ in range(3):
         await queue.enqueue(Kind.AUDIO, {"script_text": "x"})
-    (data_dir / "counters.json").unlink()
+    (data_dir / "counters.json").unlink(missing_ok=True)
     again = await reopened(queue, data_dir, clock)
     job = (await again.enqueue(Kind.AUDIO, {"script_text": "x"})).job
     assert (job.number("audio_counter"), job.number("video_number")) == (4, 4)
@@ -276,7 +276,9 @@ async def test_odd_files_anywhere_stop_neither_a_start_nor_the_sweeper(
     await again.close()
 
 
-async def test_a_job_in_work_put_back_by_hand_is_handed_out_anew(queue: DirectoryQueue, data_dir: Path) -> None:
+async def test_a_job_in_work_put_back_by_hand_is_handed_out_anew(
+    queue: DirectoryQueue, data_dir: Path
+) -> None:
     await queue.enqueue(Kind.AUDIO, {"job_id": "j1", "script_text": "x"})
     first = await queue.claim(Kind.AUDIO, WORKER)
     assert first is not None

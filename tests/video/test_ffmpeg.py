@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from jobqueue import tracing
+from jobqueue.job import Job, Kind
 from tests.video import media
 from workers.video.errors import EncodeFailed, EncodeStalled
-from workers.video.ffmpeg import FFmpeg
+from workers.video.ffmpeg import FFmpeg, Run
 
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc=s=64x64:r=25", "-f", "null", "-"]
 
@@ -153,3 +155,44 @@ def test_it_dies_with_a_bot_that_is_killed(tmp_path: Path) -> None:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
         os.close(handle)
     assert ended, "FFmpeg outlived the bot"
+
+
+async def test_a_run_for_a_job_carries_its_correlation_id_and_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[tuple[str, Run]] = []
+    script(tmp_path, f'echo "$CORRELATION_ID" > {tmp_path}/seen; exit ${{EXIT:-0}}')
+    ffmpeg = FFmpeg(tmp_path / "ffmpeg", on_run=lambda job, run: told.append((job.id, run)))
+    job = Job("j1", Kind.VIDEO, 0.0, fields={"correlation_id": "abc123"})
+    with caplog.at_level("INFO"), tracing.following(job):
+        await ffmpeg.run([], cwd=tmp_path, media_s=0, step="joining")
+        assert (tmp_path / "seen").read_text() == "abc123\n"
+        with pytest.raises(EncodeFailed):
+            await ffmpeg.run([], cwd=tmp_path, media_s=0, step="checking", environment={"EXIT": "3"})
+    assert [(job_id, run.step, run.exit_code) for job_id, run in told] == [
+        ("j1", "joining", 0),
+        ("j1", "checking", 3),
+    ]
+    assert all(0 < run.seconds < 30 for _, run in told)
+    assert "ffmpeg: checking" in caplog.text
+    assert "exit 3" in caplog.text
+
+
+async def test_a_run_for_nobody_carries_no_correlation_id(tmp_path: Path) -> None:
+    ffmpeg = script(tmp_path, f'echo "${{CORRELATION_ID-none}}" > {tmp_path}/seen')
+    await ffmpeg.run([], cwd=tmp_path, media_s=0)
+    assert (tmp_path / "seen").read_text() == "none\n"
+
+
+async def test_a_run_that_was_called_off_is_told_of_too(tmp_path: Path) -> None:
+    told: list[Run] = []
+    ffmpeg = FFmpeg(on_run=lambda job, run: told.append(run))
+    running = asyncio.Event()
+    with tracing.following(Job("j1", Kind.VIDEO, 0.0)):
+        task = asyncio.create_task(
+            ffmpeg.run(ENDLESS, cwd=tmp_path, media_s=10, on_frames=lambda frames: running.set())
+        )
+        await running.wait()
+        task.cancel()
+        await asyncio.wait({task})
+    assert [run.exit_code for run in told] == [-signal.SIGKILL]

@@ -40,6 +40,7 @@ async def check(
             [*strict, "-i", place.name, *listed, *decoded],
             cwd=place.parent,
             media_s=length_s,
+            step="checking the video",
             on_frames=lambda frames: on_share(frames / total_frames),
         )
     except EncodeFailed as error:

@@ -6,12 +6,15 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
 
+from jobqueue import tracing
+from jobqueue.job import Job
 from workers.video.errors import EncodeFailed, EncodeStalled
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ SILENT = 0.05
 
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
 """All that FFmpeg gets of the bot's environment, which may hold keys and tokens."""
+CORRELATION_ID = "CORRELATION_ID"
+"""The variable that tells whose process it is, such as in `ps e`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +47,45 @@ class Outcome:
     """The end of what FFmpeg wrote to stderr."""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has ended, well or not."""
+
+    step: str
+    """What it was for, in a word or two."""
+    seconds: float
+    exit_code: int | None
+    """Negative: killed by this signal. None: it would not die."""
+
+
 class FFmpeg:
     """One FFmpeg program. For the event loop's thread alone: a child dies with the thread it came from."""
 
-    def __init__(self, program: Path | None = None, *, stall_s: float = STALL_S) -> None:
-        """`program`: None for the one of imageio-ffmpeg. `stall_s`: longest time without progress, s."""
+    def __init__(
+        self,
+        program: Path | None = None,
+        *,
+        stall_s: float = STALL_S,
+        on_run: Callable[[Job, Run], None] = lambda job, run: None,
+    ) -> None:
+        """
+        Args:
+            program: None for the one of imageio-ffmpeg.
+            stall_s: longest time without progress, s.
+            on_run: told of each run for a job, at its end.
+        """
         self._program = program
         self._stall_s = stall_s
+        self._on_run = on_run
         self._version = ""
 
     async def version(self) -> str:
         """The line that tells one build from another."""
         if not self._version:
             nothing = ["-f", "lavfi", "-i", "anullsrc", "-t", "0.1", "-f", "null", "-"]
-            outcome = await self.run(nothing, cwd=Path("/"), media_s=1, options=("-loglevel", "info"))
+            outcome = await self.run(
+                nothing, cwd=Path("/"), media_s=1, step="telling its version", options=("-loglevel", "info")
+            )
             self._version = outcome.log.partition("\n")[0].strip()
         return self._version
 
@@ -65,6 +95,7 @@ class FFmpeg:
         *,
         cwd: Path,
         media_s: float,
+        step: str = "running",
         on_frames: Callable[[int], None] = lambda frames: None,
         environment: Mapping[str, str] | None = None,
         options: Sequence[str] = ("-hide_banner", "-loglevel", "error"),
@@ -73,11 +104,13 @@ class FFmpeg:
 
         Args:
             media_s: length of the media it has to work through, s; the deadline grows with it.
+            step: what it is for, in a word or two, for the logs.
             on_frames: called on progress with the number of video frames written so far.
             environment: more environment variables.
         Raises: EncodeFailed, EncodeStalled. However this ends, FFmpeg has ended too.
         """
         program = str(self._program or imageio_ffmpeg.get_ffmpeg_exe())
+        began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), program),
             *("-y", "-nostdin", *options, "-nostats", "-progress", "pipe:1", "-stats_period", "0.5"),
@@ -93,9 +126,17 @@ class FFmpeg:
             outcome = await self._follow(process, media_s, on_frames)
         finally:
             await _end(process)
+            self._note(Run(step, round(time.monotonic() - began, 3), process.returncode))
         if process.returncode:
             raise EncodeFailed(process.returncode, outcome.log)
         return outcome
+
+    def _note(self, run: Run) -> None:
+        """One line for each run: in the process's log, and wherever the owner wants it."""
+        log.info("ffmpeg: %s: %.1f s, exit %s", run.step, run.seconds, run.exit_code)
+        job = tracing.job_in_hand.get()
+        if job is not None:
+            self._on_run(job, run)
 
     async def _follow(
         self, process: asyncio.subprocess.Process, media_s: float, on_frames: Callable[[int], None]
@@ -169,4 +210,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return {**kept, "AV_LOG_FORCE_NOCOLOR": "1", **(more or {})}
+    correlation_id = tracing.correlation_id()
+    traced = {CORRELATION_ID: correlation_id} if correlation_id else {}
+    return {**kept, **traced, "AV_LOG_FORCE_NOCOLOR": "1", **(more or {})}

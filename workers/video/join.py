@@ -36,6 +36,7 @@ async def join(
             ["-xerror", *tracks, *index_first, "-f", "mp4", PART],
             cwd=work,
             media_s=total_frames / FPS,
+            step="joining",
             on_frames=lambda frames: on_share(frames / total_frames),
         )
     except EncodeFailed as error:

@@ -110,6 +110,7 @@ async def _refuse_damaged_jpeg(ffmpeg: FFmpeg, data: bytes, work: Path) -> None:
             [*strict, "-f", "jpeg_pipe", "-i", f"file:{ORIGINAL}", "-frames:v", "1", "-f", "null", "-"],
             cwd=work,
             media_s=1,
+            step="checking a picture",
         )
     except EncodeFailed as error:
         if error.exit_code < 0:  # killed from outside: says nothing about the picture

@@ -57,6 +57,7 @@ async def examine(ffmpeg: FFmpeg, folder: Path, path: str) -> Recording:
             [*strict, *source, "-map", "0:a:0", "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
             cwd=folder,
             media_s=size_bytes / 16_000,
+            step="checking the recording",
             options=("-hide_banner", "-loglevel", "info"),
         )
     except EncodeFailed as error:

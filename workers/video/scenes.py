@@ -110,6 +110,7 @@ async def _render_clip(ffmpeg: FFmpeg, clip: Clip, place: Path, counter: "_Count
             [*source, *ENCODER, "-an", "-frames:v", str(clip.frames), "-f", "mp4", part.name],
             cwd=place.parent,
             media_s=clip.frames / FPS,
+            step=f"rendering {clip.frames} frames",
             on_frames=lambda frames: counter.at(place, frames),
         )
         # FFmpeg ends with code 0 and a playable, shorter file when it was asked to quit.

@@ -32,6 +32,7 @@ async def render(ffmpeg: FFmpeg, recording: Recording, work: Path) -> Path:
             [*recording.source, "-map", "0:a:0", "-vn", "-af", filters, *ENCODER, "-f", "mp4", part.name],
             cwd=work,
             media_s=recording.length_s,
+            step="encoding the sound",
         )
         await to_the_end(_keep, part, place)
     return place

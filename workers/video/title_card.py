@@ -67,6 +67,7 @@ async def draw(ffmpeg: FFmpeg, channel: str, title: str, work: Path) -> Picture:
         ["-f", "lavfi", "-i", f"{GROUND},{RULE},ass=card.ass", "-frames:v", "1", "-f", "image2", CARD],
         cwd=work,
         media_s=1,
+        step="drawing the title card",
         environment=environment,
         options=("-hide_banner", "-loglevel", "info"),
     )

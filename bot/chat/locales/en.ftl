@@ -15,13 +15,16 @@ help =
     /status – your latest videos
     /status <i>id</i> – one video in detail
     /queue – how much is waiting
+    /history – what has been made, with links
     /cancel – call a video off
     /retry – try a failed video again
+    /retry all – try all your failed ones again
     /workers – which machines are working
 
     The first few characters of an id are enough.
 menu-status = Your latest videos
 menu-queue = How much is waiting
+menu-history = What has been made, with links
 menu-retry = Try a failed video again
 menu-cancel = Call a video off
 menu-workers = Which machines are working
@@ -41,9 +44,18 @@ status-none = You have no videos yet. Send me a script to make one.
 headline = { $mark } <b>{ $title }</b> · <code>{ $id }</code>: { $stage }
 line-percent = { $line }, { $percent } %
 line-place = { $line }, place { $place }
+history-head = <b>What has been made</b>
+history-line = { $line } · { $channel } · { $date }{ $link }
+history-link = {" "}· <a href="{ $url }">Download</a>
+history-none = Nothing has been finished yet. /status shows what is under way.
+history-end = There is nothing older.
+button-older = Older ›
+button-newest = « Newest
 queue-head = <b>The queue</b>
 queue-audio = Speech: { $pending } waiting, { $processing } in work
 queue-video = Video: { $pending } waiting, { $processing } in work
+queue-paused-audio = ⏸ Speech is paused: what waits, waits safely.
+queue-paused-video = ⏸ Rendering is paused: what waits, waits safely.
 queue-own = <b>Under way</b>
 queue-empty = None of your videos is under way.
 workers-audio = <b>Speech</b>
@@ -133,6 +145,7 @@ card-waiting-for-video-begins = ⏳ Spoken. Waiting to be rendered
 card-rendering = 🎬 Rendering: { $percent } %
 card-rendering-begins = 🎬 Rendering has begun
 card-eta = About { $time } left
+card-duplicate = ⚠️ The same script was sent before: <code>{ $id }</code> of { $date }, { $stage }. If you do not want it twice, press Cancel.
 card-no-voice = No machine for speech is online right now. Your script is safe and starts as soon as one is.
 card-attempt-follows = ⚠️ That did not work: <i>{ $reason }</i>
     Attempt { $attempt } of { $attempts } follows{ $wait }.
@@ -176,6 +189,10 @@ cancelled-short = Cancelled
 cancel-which = Which one shall I cancel?
 cancel-none = None of your videos is under way, so there is nothing to cancel.
 retried = 🔁 <b>{ $title }</b> is in the queue again: <code>{ $id }</code>
+retried-all = 🔁 { $n ->
+        [one] { $n } video is in the queue again.
+       *[other] { $n } videos are in the queue again.
+    }
 retried-short = In the queue again
 retry-which = Which one shall I try again?
 retry-none = None of your videos has failed. A cancelled one comes back with /retry and its id.
@@ -189,6 +206,15 @@ button-stale = This button no longer works. /status shows how things are.
 button-retry = 🔁 Try again
 button-resend = Send again
 resending = I send it again.
+
+## Pausing
+
+admins-only = Only an admin can do this.
+pause-which = Please say /pause audio or /pause video; /pause alone means both. The same goes for /resume.
+paused-audio = ⏸ Speech is paused. What is being spoken is finished, and scripts are still taken. /resume audio lets it go on.
+paused-video = ⏸ Rendering is paused. What is being rendered is finished. /resume video lets it go on.
+resumed-audio = ▶️ Speech goes on.
+resumed-video = ▶️ Rendering goes on.
 
 ## The end
 

@@ -15,13 +15,16 @@ help =
     /status – आपके ताज़ा वीडियो
     /status <i>आईडी</i> – किसी एक वीडियो का पूरा हाल
     /queue – कतार में कितना काम है
+    /history – अब तक बने वीडियो, लिंक के साथ
     /cancel – वीडियो रद्द करें
     /retry – विफल वीडियो फिर से बनवाएँ
+    /retry all – अपने सभी विफल वीडियो फिर से बनवाएँ
     /workers – कौन-सी मशीनें काम कर रही हैं
 
     आईडी के शुरू के कुछ अक्षर ही काफ़ी हैं।
 menu-status = आपके ताज़ा वीडियो
 menu-queue = कतार में कितना काम है
+menu-history = अब तक बने वीडियो, लिंक के साथ
 menu-retry = विफल वीडियो फिर से बनवाएँ
 menu-cancel = वीडियो रद्द करें
 menu-workers = कौन-सी मशीनें काम कर रही हैं
@@ -41,9 +44,18 @@ status-none = अभी आपका कोई वीडियो नहीं �
 headline = { $mark } <b>{ $title }</b> · <code>{ $id }</code>: { $stage }
 line-percent = { $line }, { $percent } %
 line-place = { $line }, नंबर { $place }
+history-head = <b>अब तक का काम</b>
+history-line = { $line } · { $channel } · { $date }{ $link }
+history-link = {" "}· <a href="{ $url }">डाउनलोड</a>
+history-none = अभी तक कुछ पूरा नहीं हुआ है। जो चल रहा है, वह /status में है।
+history-end = इससे पुराना कुछ नहीं है।
+button-older = पुराने ›
+button-newest = « सबसे नए
 queue-head = <b>कतार</b>
 queue-audio = आवाज़: { $pending } इंतज़ार में, { $processing } पर काम जारी
 queue-video = वीडियो: { $pending } इंतज़ार में, { $processing } पर काम जारी
+queue-paused-audio = ⏸ आवाज़ का काम रुका हुआ है: जो कतार में है, वह सुरक्षित है।
+queue-paused-video = ⏸ वीडियो बनाने का काम रुका हुआ है: जो कतार में है, वह सुरक्षित है।
 queue-own = <b>अभी बन रहे वीडियो</b>
 queue-empty = अभी आपका कोई वीडियो नहीं बन रहा है।
 workers-audio = <b>आवाज़</b>
@@ -133,6 +145,7 @@ card-waiting-for-video-begins = ⏳ आवाज़ तैयार है। �
 card-rendering = 🎬 वीडियो बन रहा है: { $percent } %
 card-rendering-begins = 🎬 वीडियो बनना शुरू हो गया है
 card-eta = लगभग { $time } बाकी
+card-duplicate = ⚠️ यही स्क्रिप्ट पहले भी भेजी गई है: <code>{ $id }</code>, तारीख { $date }, { $stage }। दो बार नहीं चाहिए तो “रद्द करें” दबाइए।
 card-no-voice = आवाज़ बनाने वाली कोई मशीन अभी चालू नहीं है। आपकी स्क्रिप्ट सुरक्षित है, मशीन चालू होते ही काम शुरू होगा।
 card-attempt-follows = ⚠️ यह कोशिश विफल रही: <i>{ $reason }</i>
     अगली कोशिश ({ $attempt }/{ $attempts }){ $wait } होगी।
@@ -176,6 +189,10 @@ cancelled-short = रद्द कर दिया
 cancel-which = किसे रद्द करूँ?
 cancel-none = अभी आपका कोई वीडियो नहीं बन रहा है, इसलिए रद्द करने को कुछ नहीं है।
 retried = 🔁 <b>{ $title }</b> फिर से कतार में है: <code>{ $id }</code>
+retried-all = 🔁 { $n ->
+        [one] { $n } वीडियो फिर से कतार में है।
+       *[other] { $n } वीडियो फिर से कतार में हैं।
+    }
 retried-short = फिर से कतार में है
 retry-which = किसे फिर से बनाऊँ?
 retry-none = आपका कोई वीडियो विफल नहीं हुआ है। रद्द किया हुआ वीडियो /retry और उसकी आईडी से लौट आता है।
@@ -189,6 +206,15 @@ button-stale = यह बटन अब काम नहीं करता। �
 button-retry = 🔁 फिर कोशिश करें
 button-resend = फिर से भेजें
 resending = मैं इसे फिर से भेज रहा हूँ।
+
+## काम रोकना
+
+admins-only = यह सिर्फ़ एडमिन कर सकते हैं।
+pause-which = कृपया /pause audio या /pause video लिखिए; सिर्फ़ /pause का मतलब है दोनों। /resume के लिए भी यही है।
+paused-audio = ⏸ आवाज़ का काम रोक दिया गया। जो बोला जा रहा है वह पूरा होगा, और स्क्रिप्ट अब भी ली जाएँगी। /resume audio से काम फिर चलेगा।
+paused-video = ⏸ वीडियो बनाने का काम रोक दिया गया। जो बन रहा है वह पूरा होगा। /resume video से काम फिर चलेगा।
+resumed-audio = ▶️ आवाज़ का काम फिर शुरू हुआ।
+resumed-video = ▶️ वीडियो बनाने का काम फिर शुरू हुआ।
 
 ## अंत
 

@@ -1,0 +1,1 @@
+"""Our queue beside the disk's own limit and beside others: `python -m bench.queues`."""
