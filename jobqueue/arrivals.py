@@ -14,6 +14,7 @@ from jobqueue.folders import JobFolders, job_of
 from jobqueue.handover import Handover
 from jobqueue.index import Entry
 from jobqueue.job import Kind
+from jobqueue.leases import Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import State
 from jobqueue.recovery import rank
@@ -29,11 +30,14 @@ TICK_S = 1.0
 class Arrivals:
     """Looks through the folders that have changed. The queue's own moves change them too, and are known."""
 
-    def __init__(self, ledger: Ledger, folders: JobFolders, admission: Admission, handover: Handover) -> None:
+    def __init__(
+        self, ledger: Ledger, folders: JobFolders, admission: Admission, handover: Handover, leases: Leases
+    ) -> None:
         self._ledger = ledger
         self._folders = folders
         self._admission = admission
         self._handover = handover
+        self._leases = leases
         self._seen: dict[Path, int] = {}
         """When each folder had changed last as it was looked through, ns."""
 
@@ -83,7 +87,7 @@ class Arrivals:
                     await on_disk(lambda: path.unlink(missing_ok=True))
                     return
                 await on_disk(lambda: old.unlink(missing_ok=True))
-                self._handover.forget(kind, job_id)
+                self._leases.end(kind, job_id)
             self._ledger.adopt(job, found)
             if worker_id is not None:
                 self._handover.regrant(job, worker_id)
@@ -98,7 +102,7 @@ class Arrivals:
         self._seen[folder] = changed_ns if is_settled else 0
         index = self._ledger.indexes[kind]
         found = []
-        for name in os.listdir(folder):
+        for name in os.listdir(folder):  # noqa: PTH208  names are enough
             if name.endswith(".json"):
                 names = job_of(state, name)
                 if names is None or not _is(index.get(names[0]), state, names[1]):

@@ -26,16 +26,18 @@ from jobqueue.errors import AlreadyOwned, InvalidTransition, JobNotFound, QueueU
 from jobqueue.feed import Feed
 from jobqueue.filesystem import file_system_of
 from jobqueue.folders import JobFolders
-from jobqueue.handover import OF_THE_CLAIM, Handover
+from jobqueue.handover import Handover
 from jobqueue.index import Entry
 from jobqueue.intake import Intake, Profiles
 from jobqueue.job import Claim, Delivery, Job, Json, Kind, Orders, Progress, Result, WorkerReport
 from jobqueue.joblog import JobLog
 from jobqueue.keyfile import kept_secret
-from jobqueue.leases import ClaimTokens, Lease
+from jobqueue.leases import ClaimTokens, Lease, Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import Event, State, next_state
 from jobqueue.outbox import Outbox
+from jobqueue.outcomes import OF_THE_CLAIM, Outcomes
+from jobqueue.pace import Pace
 from jobqueue.pace_file import PaceFile
 from jobqueue.pauses import Pauses
 from jobqueue.policy import QueuePolicy
@@ -55,6 +57,8 @@ FLUSH_S = 0.25
 """How far the files that no answer waits for may lag behind: job logs, workers, counters."""
 LOOKED_AT = 2000
 """Jobs that a search looks at in one go: about a millisecond."""
+COUNTED = {kind: f"{kind}_counter" for kind in Kind}
+"""The field of a job that holds its running number."""
 
 
 class DirectoryQueue:
@@ -87,18 +91,32 @@ class DirectoryQueue:
             self._ledger, self._folders, self._intake, self.counters, clock, self.disk, self._waiters.wake
         )
         self.pauses = Pauses(data_dir / "paused.json", tmp, data_dir / "corrupt", self._waiters.wake_all)
-        self._handover = Handover(
+        self._leases = Leases(policy.stuck_s)
+        self._paces = {kind: Pace() for kind in Kind}
+        self._outcomes = Outcomes(
             self._ledger,
             self._admission,
             self.storage,
-            self.roster,
-            self._waiters,
-            self.pauses,
+            self._leases,
             self._tokens,
+            self.roster,
+            self._paces,
+            self._waiters,
             clock,
             policy,
         )
-        self._arrivals = Arrivals(self._ledger, self._folders, self._admission, self._handover)
+        self._handover = Handover(
+            self._ledger,
+            self._outcomes,
+            self._leases,
+            self._tokens,
+            self.roster,
+            self._waiters,
+            self.pauses,
+            clock,
+            policy,
+        )
+        self._arrivals = Arrivals(self._ledger, self._folders, self._admission, self._handover, self._leases)
         disposal = Disposal(self._folders, self.storage, self._joblog)
         self.retention = Retention(
             Archive(self._ledger, self._intake, self.outbox, disposal),
@@ -147,7 +165,7 @@ class DirectoryQueue:
         self._tokens.sign_with(kept_secret(self._data_dir / "secret", self._folders.tmp).encode())
         self.uploads.load()
         self.roster.load()
-        self._pace_file.load(self._handover.paces)
+        self._pace_file.load(self._paces)
         self.counters.load()
         self.pauses.load()
         self.retention.load()
@@ -161,7 +179,7 @@ class DirectoryQueue:
     def _remember(self, job: Job) -> None:
         """A job lies on disk: no new one gets its numbers or its folder."""
         self._intake.remember(job)
-        self.counters.at_least(job.kind, job.number(f"{job.kind}_counter") or 0)
+        self.counters.at_least(job.kind, job.number(COUNTED[job.kind]) or 0)
 
     async def close(self) -> None:
         """Let the waiting claims go and give the directory up."""
@@ -189,14 +207,14 @@ class DirectoryQueue:
     async def sweep(self) -> None:
         """Take back the jobs whose lease has run out."""
         for kind in Kind:
-            await self._handover.sweep(kind)
+            await self._outcomes.sweep(kind)
         self.roster.sweep()
-        for kind, pace in self._handover.paces.items():
+        for kind, pace in self._paces.items():
             pace.forget_but(self.roster.names(kind))
 
     async def flush(self) -> None:
         """Write down what need not be on disk before an answer: job logs, workers, counters."""
-        changed, paces = self.roster.changed(), self._pace_file.changed(self._handover.paces)
+        changed, paces = self.roster.changed(), self._pace_file.changed(self._paces)
 
         def write() -> None:
             self._joblog.flush()
@@ -256,11 +274,11 @@ class DirectoryQueue:
 
     def leases(self) -> list[Lease]:
         """Who holds which job now."""
-        return self._handover.leases()
+        return list(self._leases)
 
     def is_holding(self, kind: Kind, worker_id: str) -> bool:
         """Whether the worker has a job in hand."""
-        return self._handover.is_holding(kind, worker_id)
+        return bool(self._leases.of_worker(kind, worker_id))
 
     def matching(self, prefix: str) -> list[tuple[Kind, str]]:
         return [(kind, job_id) for kind in Kind for job_id in self._ledger.indexes[kind].matching(prefix)]
@@ -275,7 +293,7 @@ class DirectoryQueue:
 
     def stats(self, kind: Kind) -> dict[str, Json]:
         index = self._ledger.indexes[kind]
-        oldest, average_s = index.oldest_pending(), self._handover.paces[kind].average_s
+        oldest, average_s = index.oldest_pending(), self._paces[kind].average_s
         return {
             **{state.value: count for state, count in index.counts().items()},
             "oldest_pending_s": None if oldest is None else round(max(self._clock.now() - oldest, 0), 3),
@@ -288,8 +306,8 @@ class DirectoryQueue:
 
     def _seen(self, job: Job, entry: Entry) -> JobView:
         """The job with all that is known of it besides its record."""
-        pace = self._handover.paces[entry.kind]
-        lease = self._handover.lease(entry.kind, entry.job_id)
+        pace = self._paces[entry.kind]
+        lease = self._leases.get(entry.kind, entry.job_id)
         if entry.state is State.PROCESSING and lease is not None:
             elapsed_s = self._clock.monotonic() - lease.granted_at
             percent = lease.progress.percent if lease.progress else 0.0
@@ -311,7 +329,7 @@ class DirectoryQueue:
         # One that finds a free worker waits for nobody; the jobs in work are half done on average.
         ahead = 0.0 if position <= len(workers) - busy else position - 1 + busy / 2
         delay_s = max((job.not_before or 0) - self._clock.now(), 0)
-        return self._handover.paces[job.kind].waiting_s(job, ahead, workers, delay_s=delay_s)
+        return self._paces[job.kind].waiting_s(job, ahead, workers, delay_s=delay_s)
 
     # --- what people decide
 
@@ -330,7 +348,7 @@ class DirectoryQueue:
             job = await self._ledger.read(entry)
             job = _revived(job) if event is Event.REVIVE else _cancelled(job, self._clock.now())
             await self._ledger.move(job, state, event, details={"by": by})
-            self._handover.forget(kind, job_id)
+            self._leases.end(kind, job_id)
             return await self._view(self._ledger.entry(kind, job_id))
 
     async def reprioritize(self, kind: Kind, job_id: str, priority: int) -> JobView:
@@ -365,17 +383,17 @@ class DirectoryQueue:
         return await self._handover.progress(claim, progress)
 
     async def complete(self, claim: Claim, result: Result) -> None:
-        await self._handover.complete(claim, result)
+        await self._outcomes.complete(claim, result)
 
     async def fail(self, claim: Claim, reason: str, *, permanent: bool = False) -> Verdict:
-        return await self._handover.fail(claim, reason, permanent=permanent)
+        return await self._outcomes.fail(claim, reason, permanent=permanent)
 
     async def release(self, claim: Claim) -> None:
-        await self._handover.release(claim)
+        await self._outcomes.release(claim)
 
     async def take_back(self, kind: Kind, worker_id: str, reason: str) -> None:
         """The worker is known to be dead: its jobs return at once, the delivery counted."""
-        await self._handover.take_back(kind, worker_id, reason)
+        await self._outcomes.take_back(kind, worker_id, reason)
 
 
 def _cancelled(job: Job, now: float) -> Job:

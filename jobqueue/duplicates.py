@@ -33,8 +33,8 @@ class Duplicates:
         """A job exists. Quick if its record tells the digest, as those of this version do."""
         if job.kind is Kind.AUDIO:
             number = _number(job)
-            others = self._others(number, job.id)
-            self._jobs[number] = (*others, job.id)[-KEPT:] if others else job.id
+            if self._jobs.setdefault(number, job.id) != job.id:
+                self._jobs[number] = (*self._others(number, job.id), job.id)[-KEPT:]
 
     def forget(self, job: Job) -> None:
         """It does not exist any more."""

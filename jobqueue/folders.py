@@ -144,7 +144,7 @@ class JobFolders:
                 yield from self._scan(kind, state, self.folder(kind, state))
 
     def _scan(self, kind: Kind, state: State, folder: Path) -> Iterator[Found]:
-        names = [name for name in os.listdir(folder) if name.endswith(".json")]
+        names = [name for name in os.listdir(folder) if name.endswith(".json")]  # noqa: PTH208  names are enough
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for name in names:

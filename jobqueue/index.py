@@ -51,20 +51,13 @@ def describe(job: Job, state: State, *, now: float, worker_id: str | None = None
 
     `now`: Unix seconds; a creation time later than this (another machine's clock) counts as this.
     """
-    created_at = min(job.created_at, now)
+    created_at = job.created_at if job.created_at < now else now
+    turn = created_at - job.priority * HOUR_S if job.priority else created_at
+    # Many jobs share channel and day: one copy of each is kept.
+    channel, day = sys.intern(job.text("channel_code")), sys.intern(job.text("date"))
+    not_before = job.not_before or NO_DELAY
     return Entry(
-        job_id=job.id,
-        kind=job.kind,
-        state=state,
-        epoch=job.epoch,
-        turn=created_at - job.priority * HOUR_S if job.priority else created_at,
-        created_at=created_at,
-        not_before=job.not_before or NO_DELAY,
-        # Many jobs share these: one copy of each is kept.
-        channel=sys.intern(job.text("channel_code")),
-        date=sys.intern(job.text("date")),
-        chat_id=job.chat_id,
-        worker_id=worker_id,
+        job.id, job.kind, state, job.epoch, turn, created_at, not_before, channel, day, job.chat_id, worker_id
     )
 
 

@@ -76,7 +76,7 @@ class Job:
     def number(self, name: str) -> int | None:
         """The field as a whole number, also if it was written as text; None if it is not one."""
         value = self.fields.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if value is None or type(value) is int:  # a bool is an int, and no number here
             return value
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
             return int(value)

@@ -73,16 +73,21 @@ class Leases:
             _, _, lease = heapq.heappop(self._looks)
             if self.get(lease.kind, lease.job.id) is not lease:
                 continue
-            if lease.ends_at <= now:
-                over.append((lease, f"worker {lease.worker_id} fell silent"))
-            elif now - lease.moved_at >= self._stuck_s:
-                minutes = f"{self._stuck_s / 60:.0f} minutes"
-                over.append((lease, f"worker {lease.worker_id} made no progress for {minutes}"))
+            if (reason := self.why_over(lease, now)) is not None:
+                over.append((lease, reason))
             else:
                 self._look_at(lease, self._over_at(lease))
         for lease, _ in over:
             self._look_at(lease, now)  # in case the disk cannot take the job back just now
         return over
+
+    def why_over(self, lease: Lease, now: float) -> str | None:
+        """Why the lease is over at `now` (monotonic s), in words; None if it is good."""
+        if lease.ends_at <= now:
+            return f"worker {lease.worker_id} fell silent"
+        if now - lease.moved_at >= self._stuck_s:
+            return f"worker {lease.worker_id} made no progress for {self._stuck_s / 60:.0f} minutes"
+        return None
 
     def _over_at(self, lease: Lease) -> float:
         return min(lease.ends_at, lease.moved_at + self._stuck_s)

@@ -78,7 +78,7 @@ def _whole(record: Mapping[str, Json], name: str, default: int, reasons: dict[st
     value = record.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST:
+    if type(value) is not int or not -LARGEST <= value <= LARGEST:  # a bool is an int, and no number here
         reasons[name] = "must be a whole number"
         return default
     return value

@@ -12,6 +12,7 @@ from tests.telegram_peer import Peer
 from tests.telegram_peer.world import Call
 
 SENDING = ("sendmessage", "sendvideo", "sendphoto", "senddocument")
+ENOUGH_STOPS = 8
 
 
 def balance(data_dir: Path, customers: Customers, notes: Path) -> list[str]:
@@ -46,6 +47,12 @@ def _completions(data_dir: Path, audio: Folders, notes: Path) -> list[str]:
             if audio.states.get(job_id) != [State.COMPLETED]:
                 faults.append(f"completion acknowledged and undone: {job_id}")
     return faults
+
+
+def late(notes: Path, stops: int) -> list[str]:
+    """Some who were stopped past their lease report all the same: if none was refused, nothing was tried."""
+    refused = sum(line.startswith("refused ") for line in notes.read_text().splitlines())
+    return ["no late completion was refused"] * (refused == 0 and stops >= ENOUGH_STOPS)
 
 
 def _events(data_dir: Path, job_id: str) -> Counter[str]:

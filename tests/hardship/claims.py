@@ -61,7 +61,7 @@ def look(data_dir: Path, kind: Kind = Kind.AUDIO) -> Folders:
     states: dict[str, list[State]] = defaultdict(list)
     faults = [f"in corrupt/: {path.name}" for path in (data_dir / "corrupt").glob("*")]
     for state in State:
-        for path in (data_dir / f"{kind}-queue" / state).iterdir():
+        for path in (data_dir / f"{kind}-queue" / state).glob("*.json"):
             job_id = path.stem.rpartition("_")[2]
             states[job_id].append(state)
             faults += _damage(path, job_id)

@@ -12,12 +12,12 @@ from pathlib import Path
 from jobqueue.client import Connection, HttpQueue
 from jobqueue.errors import LeaseLost, PermanentError
 from jobqueue.http_storage import HttpStorage
-from jobqueue.job import Claim, Job, Kind, Progress, Result, WorkerReport
+from jobqueue.job import Claim, Job, Kind, Orders, Progress, Result, WorkerReport
 from jobqueue.worker import Report, Worker
 from tests.video.media import record
 
 USUALLY_S = 0.4
-FAILS, FAILS_FOR_GOOD = 0.05, 0.02
+FAILS, FAILS_FOR_GOOD, DEAF = 0.05, 0.02, 0.5
 
 
 class VoiceBroken(Exception):
@@ -30,6 +30,23 @@ class ScriptUnspeakable(PermanentError):
 
 class NotingQueue(HttpQueue):
     """Notes how the queue answered each completion: `completed {job id} {worker id}` or `refused …`."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._is_deaf = random.random() < DEAF
+        """To being told that a job is another's: it goes on, and reports it all the same."""
+
+    async def heartbeat(self, kind: Kind, worker: WorkerReport) -> Orders:
+        orders = await super().heartbeat(kind, worker)
+        return Orders() if self._is_deaf else orders
+
+    async def progress(self, claim: Claim, progress: Progress) -> bool:
+        try:
+            return await super().progress(claim, progress) and not self._is_deaf
+        except LeaseLost:
+            if self._is_deaf:
+                return False
+            raise
 
     async def complete(self, claim: Claim, result: Result) -> None:
         try:

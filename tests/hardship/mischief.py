@@ -6,12 +6,16 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+from jobqueue.policy import QueuePolicy
 from tests.hardship.cutting_proxy import CuttingProxy
 from tests.system.machine import ROOT, Machine
 
 PAUSE_S = 1.2
 LEASE_S = 5
-DEEDS = {"kill a worker": 5, "stop a worker past its lease": 4, "slow a worker": 4, "cut connections": 4}
+FIRST_LEASE_S = QueuePolicy().first_lease_s
+"""No claim ends sooner, however short the leases that follow."""
+STOP = "stop a worker past its lease"
+DEEDS = {"kill a worker": 5, STOP: 4, "slow a worker": 4, "cut connections": 4}
 DEEDS |= {"cut answers": 6, "kill the bot": 2, "stop the bot politely": 1}
 
 
@@ -44,14 +48,16 @@ class Mischief:
                 match deed:
                     case "kill a worker":
                         await self._kill_one()
-                    case "stop a worker past its lease":
-                        group.create_task(self._stop_one(random.uniform(LEASE_S + 1, LEASE_S + 5)))
                     case "slow a worker":
                         group.create_task(self._stop_one(random.uniform(0.3, 2)))
                     case "cut connections":
                         self._proxy.cut_all()
                     case "cut answers":
                         self._proxy.cut_next_answers(random.randint(1, 4))
+                    case _ if deed == STOP:
+                        group.create_task(
+                            self._stop_one(random.uniform(FIRST_LEASE_S + 1, FIRST_LEASE_S + 5))
+                        )
                     case _:
                         await self._end_bot(politely=deed == "stop the bot politely")
 

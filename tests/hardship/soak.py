@@ -17,11 +17,11 @@ from jobqueue.client import Connection
 from jobqueue.errors import QueueUnreachable
 from jobqueue.job import Kind
 from jobqueue.lifecycle import State
-from tests.hardship.books import balance, news
+from tests.hardship.books import balance, late, news
 from tests.hardship.claims import look
 from tests.hardship.customers import FIRST_CHAT, Customers
 from tests.hardship.cutting_proxy import CuttingProxy
-from tests.hardship.mischief import LEASE_S, Mischief
+from tests.hardship.mischief import LEASE_S, STOP, Mischief
 from tests.system.machine import KEY, Machine
 from tests.telegram_peer import Peer
 
@@ -46,6 +46,7 @@ async def main(minutes: float, folder: Path) -> int:
         finally:
             await machine.end()
         faults += balance(machine.data_dir, customers, notes) + news(peer, customers, machine.data_dir)
+    faults += late(notes, mischief.done[STOP])
     tell(mischief, proxy, customers, machine.data_dir, notes)
     print(*(faults or ["the books balance"]), sep="\n")
     return int(bool(faults))

@@ -122,6 +122,14 @@ async def test_a_claim_whose_reply_was_lost_is_repeated_and_gets_the_same_job(en
     assert counts(engine) == {"pending": 1, "processing": 1}
 
 
+async def test_a_claim_repeated_while_it_is_being_served_gets_the_same_job(engine: Engine) -> None:
+    for number in range(3):
+        await enqueue(engine, f"j{number}")
+    first, second = await asyncio.gather(claim(engine, claim_id="c1"), claim(engine, claim_id="c1"))
+    assert first is not None and second is not None
+    assert first.job.id == second.job.id
+
+
 async def test_claims_of_other_workers_are_other_claims_though_they_have_the_same_id(engine: Engine) -> None:
     await enqueue(engine, "j1")
     await enqueue(engine, "j2")

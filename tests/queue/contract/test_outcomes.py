@@ -3,7 +3,7 @@
 import pytest
 
 from jobqueue.errors import JobInvalid, JobNotFound, LeaseLost
-from jobqueue.job import Claim, Kind, Progress, WorkerReport
+from jobqueue.job import Claim, Json, Kind, Progress, WorkerReport
 from jobqueue.lifecycle import State
 from tests.queue.contract.calls import (
     RESULT,
@@ -32,7 +32,13 @@ async def test_a_result_is_kept_with_the_job(engine: Engine) -> None:
 
 async def test_a_result_cannot_change_who_the_job_is(engine: Engine) -> None:
     delivery = await started(engine)
-    told = {"job_id": "j9", "epoch": 99, "organized_path": "x", "script_text": "y", "extra": [1]}
+    told: dict[str, Json] = {
+        "job_id": "j9",
+        "epoch": 99,
+        "organized_path": "x",
+        "script_text": "y",
+        "extra": [1],
+    }
     await engine.workers.complete(delivery.claim, told)
     job = (await engine.queue.get(Kind.AUDIO, "j1")).job
     assert (job.id, job.epoch, job.fields["extra"]) == ("j1", 1, [1])
@@ -168,7 +174,7 @@ async def test_the_worker_of_a_cancelled_job_is_told_so(engine: Engine) -> None:
     await engine.queue.cancel(Kind.AUDIO, "j1", by="ann")
     assert await engine.workers.progress(delivery.claim, Progress(20)) is True
     orders = await engine.workers.heartbeat(Kind.AUDIO, WorkerReport("gpu-1", "busy", "j1"))
-    assert (orders.cancel, orders.lost) == ({"j1"}, frozenset())
+    assert (orders.cancel, orders.lost) == (frozenset({"j1"}), frozenset())
 
 
 async def test_a_completion_after_a_cancellation_is_refused_and_the_job_stays_cancelled(
