@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -19,10 +18,11 @@ from jobqueue.clock import Clock
 from jobqueue.clockwatch import ClockWatch
 from jobqueue.commits import Commits
 from jobqueue.counters import Counters
+from jobqueue.decisions import Decisions
 from jobqueue.disk import on_disk
 from jobqueue.diskguard import DiskGuard
 from jobqueue.disposal import Disposal
-from jobqueue.errors import AlreadyOwned, InvalidTransition, JobNotFound, QueueUnwritable
+from jobqueue.errors import AlreadyOwned, JobNotFound, QueueUnwritable
 from jobqueue.feed import Feed
 from jobqueue.filesystem import file_system_of
 from jobqueue.folders import JobFolders
@@ -34,9 +34,9 @@ from jobqueue.joblog import JobLog
 from jobqueue.keyfile import kept_secret
 from jobqueue.leases import ClaimTokens, Lease, Leases
 from jobqueue.ledger import Ledger
-from jobqueue.lifecycle import Event, State, next_state
+from jobqueue.lifecycle import State
 from jobqueue.outbox import Outbox
-from jobqueue.outcomes import OF_THE_CLAIM, Outcomes
+from jobqueue.outcomes import Outcomes
 from jobqueue.pace import Pace
 from jobqueue.pace_file import PaceFile
 from jobqueue.pauses import Pauses
@@ -44,10 +44,9 @@ from jobqueue.policy import QueuePolicy
 from jobqueue.retention import Retention
 from jobqueue.roster import Roster
 from jobqueue.storage import DirectoryStorage
-from jobqueue.uninterrupted import uninterrupted
 from jobqueue.uploads import Uploads
+from jobqueue.views import Views
 from jobqueue.waiters import Waiters
-from jobqueue.wire import timestamp
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +54,6 @@ TEND_S = 2.0
 """How often `pending/` is looked through for jobs dropped by hand, and the leases for those that are over."""
 FLUSH_S = 0.25
 """How far the files that no answer waits for may lag behind: job logs, workers, counters."""
-LOOKED_AT = 2000
-"""Jobs that a search looks at in one go: about a millisecond."""
 COUNTED = {kind: f"{kind}_counter" for kind in Kind}
 """The field of a job that holds its running number."""
 
@@ -116,6 +113,8 @@ class DirectoryQueue:
             clock,
             policy,
         )
+        self._views = Views(self._ledger, self._leases, self._paces, self.pauses, self.roster, clock)
+        self._decisions = Decisions(self._ledger, self._leases, self._waiters, self._views, clock)
         self._arrivals = Arrivals(self._ledger, self._folders, self._admission, self._handover, self._leases)
         disposal = Disposal(self._folders, self.storage, self._joblog)
         self.retention = Retention(
@@ -236,37 +235,21 @@ class DirectoryQueue:
         self, kind: Kind, record: Mapping[str, Json], *, idempotency_key: str | None = None
     ) -> JobView:
         job = await self._admission.offer(kind, record, idempotency_key)
-        return self._seen(job, self._ledger.entry(kind, job.id))
+        return self._views.seen(job, self._ledger.entry(kind, job.id))
 
     async def get(self, kind: Kind, job_id: str) -> JobView:
-        async with self._ledger.lock(kind, job_id):
-            return await self._view(self._ledger.entry(kind, job_id))
+        return await self._views.get(kind, job_id)
 
     async def jobs(
         self, wanted: Filter, *, limit: int = 100, cursor: str | None = None, newest_first: bool = False
     ) -> Page:
-        ids, following = await self.ids(wanted, limit=limit, cursor=cursor, newest_first=newest_first)
-        views = []
-        for job_id in ids:
-            with contextlib.suppress(JobNotFound):
-                views.append(await self.get(wanted.kind, job_id))
-        return Page(views, following)
+        return await self._views.jobs(wanted, limit=limit, cursor=cursor, newest_first=newest_first)
 
     async def ids(
         self, wanted: Filter, *, limit: int = 100, cursor: str | None = None, newest_first: bool = False
     ) -> tuple[list[str], str | None]:
         """As `jobs`, for a caller that reads them one by one: ids, and the cursor of the next page."""
-        index = self._ledger.indexes[wanted.kind]
-        after = int(cursor) if cursor is not None else None
-        found: list[Entry] = []
-        while len(found) <= limit:
-            some, after = index.listing(wanted, after=after, newest_first=newest_first, looked_at=LOOKED_AT)
-            if after is None:
-                break
-            found += some
-            await asyncio.sleep(0)  # others have their turn, however rare the matches are
-        following = str(found[limit - 1].number) if len(found) > limit else None
-        return [entry.job_id for entry in found[:limit]], following
+        return await self._views.ids(wanted, limit=limit, cursor=cursor, newest_first=newest_first)
 
     def next_in_line(self, kind: Kind, *, limit: int) -> list[str]:
         """Ids of the pending jobs whose turn is next."""
@@ -292,76 +275,18 @@ class DirectoryQueue:
         self._ledger.note(job, event, **details)
 
     def stats(self, kind: Kind) -> dict[str, Json]:
-        index = self._ledger.indexes[kind]
-        oldest, average_s = index.oldest_pending(), self._paces[kind].average_s
-        return {
-            **{state.value: count for state, count in index.counts().items()},
-            "oldest_pending_s": None if oldest is None else round(max(self._clock.now() - oldest, 0), 3),
-            "avg_seconds": None if average_s is None else round(average_s, 3),
-            "paused": self.pauses.is_paused(kind),
-        }
-
-    async def _view(self, entry: Entry) -> JobView:
-        return self._seen(await self._ledger.read(entry), entry)
-
-    def _seen(self, job: Job, entry: Entry) -> JobView:
-        """The job with all that is known of it besides its record."""
-        pace = self._paces[entry.kind]
-        lease = self._leases.get(entry.kind, entry.job_id)
-        if entry.state is State.PROCESSING and lease is not None:
-            elapsed_s = self._clock.monotonic() - lease.granted_at
-            percent = lease.progress.percent if lease.progress else 0.0
-            eta_s = pace.remaining_s(job, lease.worker_id, elapsed_s, percent)
-            return JobView(job, entry.state, lease.progress, eta_s=eta_s)
-        if entry.state is State.PENDING:
-            position = self._ledger.indexes[entry.kind].position(entry, self._clock.now())
-            return JobView(job, entry.state, position=position, eta_s=self._waiting_s(job, position))
-        return JobView(job, entry.state)
-
-    def _waiting_s(self, job: Job, position: int) -> float | None:
-        """Seconds until a pending job is done, if that can be told."""
-        if self.pauses.is_paused(job.kind):
-            return None
-        workers = [
-            name for name in self.roster.names_online(job.kind) if not self.pauses.is_paused(job.kind, name)
-        ]
-        busy = self._ledger.indexes[job.kind].counts()[State.PROCESSING]
-        # One that finds a free worker waits for nobody; the jobs in work are half done on average.
-        ahead = 0.0 if position <= len(workers) - busy else position - 1 + busy / 2
-        delay_s = max((job.not_before or 0) - self._clock.now(), 0)
-        return self._paces[job.kind].waiting_s(job, ahead, workers, delay_s=delay_s)
+        return self._views.stats(kind)
 
     # --- what people decide
 
     async def cancel(self, kind: Kind, job_id: str, *, by: str) -> JobView:
-        return await uninterrupted(self._decide(kind, job_id, Event.CANCEL, by))
+        return await self._decisions.cancel(kind, job_id, by=by)
 
     async def retry(self, kind: Kind, job_id: str, *, by: str) -> JobView:
-        view = await uninterrupted(self._decide(kind, job_id, Event.REVIVE, by))
-        self._waiters.wake(kind)
-        return view
-
-    async def _decide(self, kind: Kind, job_id: str, event: Event, by: str) -> JobView:
-        async with self._ledger.lock(kind, job_id):
-            entry = self._ledger.entry(kind, job_id)
-            state = next_state(job_id, entry.state, event)
-            job = await self._ledger.read(entry)
-            job = _revived(job) if event is Event.REVIVE else _cancelled(job, self._clock.now())
-            await self._ledger.move(job, state, event, details={"by": by})
-            self._leases.end(kind, job_id)
-            return await self._view(self._ledger.entry(kind, job_id))
+        return await self._decisions.retry(kind, job_id, by=by)
 
     async def reprioritize(self, kind: Kind, job_id: str, priority: int) -> JobView:
-        async with self._ledger.lock(kind, job_id):
-            entry = self._ledger.entry(kind, job_id)
-            if entry.state is not State.PENDING:
-                raise InvalidTransition(job_id, entry.state, "change its priority")
-            job = replace(await self._ledger.read(entry), priority=priority)
-            await uninterrupted(
-                self._ledger.move(job, State.PENDING, "priority", details={"priority": priority})
-            )
-            self._waiters.wake(kind)
-            return await self._view(self._ledger.entry(kind, job_id))
+        return await self._decisions.reprioritize(kind, job_id, priority)
 
     async def pause(self, kind: Kind, worker_id: str | None = None) -> None:
         await self.pauses.pause(kind, worker_id)
@@ -394,17 +319,6 @@ class DirectoryQueue:
     async def take_back(self, kind: Kind, worker_id: str, reason: str) -> None:
         """The worker is known to be dead: its jobs return at once, the delivery counted."""
         await self._outcomes.take_back(kind, worker_id, reason)
-
-
-def _cancelled(job: Job, now: float) -> Job:
-    return replace(job, fields={**job.fields, "cancelled_at": timestamp(now)})
-
-
-def _revived(job: Job) -> Job:
-    """The job as it starts anew: all attempts ahead of it, a new epoch, no worker."""
-    of_before = OF_THE_CLAIM | {"cancelled_at"}
-    fields = {name: value for name, value in job.fields.items() if name not in of_before}
-    return replace(job, retry_count=0, epoch=job.epoch + 1, not_before=None, fields=fields)
 
 
 async def _repeat(duty: Callable[[], Awaitable[None]], pause_s: float, stop: asyncio.Event) -> None:

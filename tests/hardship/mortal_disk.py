@@ -1,8 +1,8 @@
 """A disk whose power can be cut at any instant. Needs root and two loop devices.
 
 The disk is a file on a file system of its own, and it is that one which is shut down: what the disk had not
-confirmed to be safe may be gone, and nothing arrives any more. To shut down the upper file system itself would
-be simpler, and would find faults that are none: for an instant its journal is still written, its data not.
+confirmed to be safe may be gone, and nothing arrives any more. Shutting down the upper file system itself
+would be simpler, and would find faults that are none: for an instant its journal is written, its data not.
 """
 
 import fcntl

@@ -9,6 +9,7 @@ Exit status: 0 if the queue lost nothing and the control did.
 import asyncio
 import os
 import random
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -112,6 +113,7 @@ def _tell(who: str, outcome: Outcome) -> int:
 
 if __name__ == "__main__":
     os.umask(0o077)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exit that unmounts what is mounted
     try:
         sys.exit(main(int(os.environ.get("CUTS") or 8)))
     except NoSuchPower as error:
