@@ -1,6 +1,6 @@
 # Scriptreel: `make help` lists what can be done.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo run worker worker-key worker-keys test fuzz check format bench bench-queue soak powercut clean
+.PHONY: help setup setup-worker demo run worker worker-key worker-keys test explore fuzz check format bench bench-queue soak powercut clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,9 @@ worker-keys: $(READY)  ## the keys of workers: names, since when, revoked or not
 
 test: $(READY)  ## all tests but the long ones
 	@$(BIN)/python -m pytest -q
+
+explore: $(READY)  ## thousands of random lives of the queue, beside a model of it
+	@$(BIN)/python -m pytest -q -m long --timeout 3600 tests/queue
 
 fuzz: $(READY)  ## send the endpoint whatever its spec allows, and what it does not: make fuzz [FUZZ_EXAMPLES=200] [FUZZ_SEED=1]
 	@$(BIN)/python -m pytest -q -m long tests/endpoint/test_spec.py

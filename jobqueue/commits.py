@@ -99,27 +99,31 @@ class Commits:
                 return
             try:
                 self._make_all(together)
-            except BaseException as error:
+            except Exception as error:  # one that belongs to no single commit, such as too many open files
                 for work in together:
                     work.error = work.error or error
-                raise
-            finally:
-                _tell(together)
+            for work in together:
+                _clear(work)
+            _tell(together)
 
     def _make_all(self, together: list[_Work]) -> None:
-        for work in together:
-            with _failing(work):
-                if work.commit.check is not None:
-                    work.commit.check()
-                self._write_aside(work)
-        self._sync_bytes([work for work in together if work.error is None])
+        # Opened before anything is written: a descriptor tells of the errors since it was opened.
+        tmp = os.open(self._tmp, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for work in together:
+                with _failing(work):
+                    if work.commit.check is not None:
+                        work.commit.check()
+                    self._write_aside(work)
+            _sync_bytes([work for work in together if work.error is None], tmp)
+        finally:
+            os.close(tmp)
         for number in range(max(len(work.commit.rounds) for work in together)):
             _put_in_place([work for work in together if work.error is None], number)
         for work in together:
             if work.error is None:
                 with _failing(work):
                     _remove_old(work.commit)
-            _clear(work)
 
     def _write_aside(self, work: _Work) -> None:
         for puts in work.commit.rounds:
@@ -129,22 +133,24 @@ class Commits:
                 work.parts[-1].append(part)
                 work.descriptors.append(durable.write_new(part, put.data))
 
-    def _sync_bytes(self, together: list[_Work]) -> None:
-        if SYNC_FILE_SYSTEM is not None and sum(len(work.descriptors) for work in together) >= MANY:
-            for work in together:
-                with _failing(work):
-                    _close(work)  # a file system without room may say so only now
-            try:
-                SYNC_FILE_SYSTEM(self._tmp)
-            except OSError as error:
-                for work in together:
-                    work.error = work.error or error
-            return
+
+def _sync_bytes(together: list[_Work], tmp: int) -> None:
+    """Make what is written aside durable; `tmp`: a descriptor of the file system."""
+    if SYNC_FILE_SYSTEM is not None and sum(len(work.descriptors) for work in together) >= MANY:
         for work in together:
             with _failing(work):
-                for descriptor in work.descriptors:
-                    os.fsync(descriptor)
-                _close(work)
+                _close(work)  # a file system without room may say so only now
+        try:
+            SYNC_FILE_SYSTEM(tmp)
+        except OSError as error:
+            for work in together:
+                work.error = work.error or error
+        return
+    for work in together:
+        with _failing(work):
+            for descriptor in work.descriptors:
+                os.fsync(descriptor)
+            _close(work)
 
 
 def _put_in_place(together: list[_Work], number: int) -> None:
@@ -211,21 +217,17 @@ def _settle(together: list[_Work]) -> None:
             work.done.set_exception(work.error)
 
 
-def _file_system_sync() -> Callable[[Path], None] | None:
+def _file_system_sync() -> Callable[[int], None] | None:
     """Linux's syncfs, where it tells of errors: since 5.8, as its manual page says."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     release = [int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit()]
     if call is None or release < [5, 8]:
         return None
 
-    def sync(folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if call(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
-        finally:
-            os.close(descriptor)
+    def sync(descriptor: int) -> None:
+        if call(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     return sync
 

@@ -42,7 +42,7 @@ class Decisions:
             job = _revived(job) if event is Event.REVIVE else _cancelled(job, self._clock.now())
             await self._ledger.move(job, state, event, details={"by": by})
             self._leases.end(kind, job_id)
-            return await self._views.of(self._ledger.entry(kind, job_id))
+            return self._views.seen(job, self._ledger.entry(kind, job_id))
 
     async def reprioritize(self, kind: Kind, job_id: str, priority: int) -> JobView:
         async with self._ledger.lock(kind, job_id):
@@ -54,7 +54,7 @@ class Decisions:
                 self._ledger.move(job, State.PENDING, "priority", details={"priority": priority})
             )
             self._waiters.wake(kind)
-            return await self._views.of(self._ledger.entry(kind, job_id))
+            return self._views.seen(job, self._ledger.entry(kind, job_id))
 
 
 def _cancelled(job: Job, now: float) -> Job:

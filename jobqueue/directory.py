@@ -11,17 +11,14 @@ import filelock
 
 from jobqueue import durable, recovery
 from jobqueue.admission import Admission
-from jobqueue.archive import Archive
 from jobqueue.arrivals import Arrivals
 from jobqueue.backend import Filter, JobView, Page, Verdict
 from jobqueue.clock import Clock
-from jobqueue.clockwatch import ClockWatch
 from jobqueue.commits import Commits
 from jobqueue.counters import Counters
 from jobqueue.decisions import Decisions
 from jobqueue.disk import on_disk
 from jobqueue.diskguard import DiskGuard
-from jobqueue.disposal import Disposal
 from jobqueue.errors import AlreadyOwned, JobNotFound, QueueUnwritable
 from jobqueue.feed import Feed
 from jobqueue.filesystem import file_system_of
@@ -41,10 +38,13 @@ from jobqueue.pace import Pace
 from jobqueue.pace_file import PaceFile
 from jobqueue.pauses import Pauses
 from jobqueue.policy import QueuePolicy
-from jobqueue.retention import Retention
+from jobqueue.retention.archive import Archive
+from jobqueue.retention.clockwatch import ClockWatch
+from jobqueue.retention.disposal import Disposal
+from jobqueue.retention.rounds import Retention
 from jobqueue.roster import Roster
 from jobqueue.storage import DirectoryStorage
-from jobqueue.uploads import Uploads
+from jobqueue.uploads.uploads import Uploads
 from jobqueue.views import Views
 from jobqueue.waiters import Waiters
 

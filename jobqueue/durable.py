@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,15 +28,20 @@ _NUMBERS = itertools.count()
 """Together they name what this process writes aside, unlike anything an earlier one left."""
 
 
+MAKING_FOLDERS = threading.Lock()
+"""Whoever finds a folder must find it durable: another may have made it just now, and not synced it yet."""
+
+
 def make_folder(folder: Path) -> None:
     """Create the folder and its parents, durably and for our eyes only."""
-    missing = [folder]
-    while not missing[-1].parent.is_dir():
-        missing.append(missing[-1].parent)
-    for path in reversed(missing):
-        if not path.is_dir():
-            path.mkdir(PRIVATE_FOLDER, exist_ok=True)
-            sync_folder(path.parent)
+    with MAKING_FOLDERS:
+        missing = [folder]
+        while not missing[-1].parent.is_dir():
+            missing.append(missing[-1].parent)
+        for path in reversed(missing):
+            if not path.is_dir():
+                path.mkdir(PRIVATE_FOLDER, exist_ok=True)
+                sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -91,9 +97,7 @@ def write_aside(tmp: Path, name: str, data: bytes, *, sync: bool = True) -> Path
     return part
 
 
-def replace(
-    tmp: Path, place: Path, data: bytes, *, sync_bytes: bool = True, sync_name: bool = True
-) -> None:
+def replace(tmp: Path, place: Path, data: bytes, *, sync_bytes: bool = True, sync_name: bool = True) -> None:
     """Put `data` under the name `place`, whole or not at all, over whatever was there.
 
     It survives a power cut, unless the caller can do without: without `sync_bytes` it may come

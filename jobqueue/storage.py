@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import stat
-import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
@@ -24,8 +23,6 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-
 """Nearly all paths: a quick yes."""
 MAX_PART_BYTES = 200
 MAX_PATH_BYTES = 400
-MAKING_FOLDERS = threading.Lock()
-"""Whoever finds a folder must find it durable: another may have made it just now, and not synced it yet."""
 
 
 class Storage(Protocol):
@@ -169,8 +166,7 @@ def _has_link(root: Path, path: str) -> bool:
 
 def _keep(part: Path, place: Path) -> None:
     """The moment a file becomes part of the storage: its bytes first, then its name."""
-    with MAKING_FOLDERS:
-        durable.make_folder(place.parent)
+    durable.make_folder(place.parent)
     durable.sync_file(part)
     part.replace(place)
     durable.sync_folder(place.parent)

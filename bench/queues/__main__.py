@@ -64,7 +64,8 @@ def peers() -> dict[str, Callable[[], Contestant]]:
 async def main(extent: Extent, folder: Path) -> Findings:
     found = Findings(extent.depths)
     direct = {name: each for name, each in {**DIRECT, **peers()}.items() if name in extent.parts}
-    found.direct = await _race(list(direct.values()), extent, folder / "direct")
+    if direct:
+        found.direct = await _race(list(direct.values()), extent, folder / "direct")
     if "http" in extent.parts:
         found.over_http = await _race([OursOverHttp], extent, folder / "http")
     if "pick-up" in extent.parts:

@@ -11,8 +11,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from bot.endpoint.problems import Problem
-from jobqueue.inflow import ALGORITHMS, Checksum
-from jobqueue.upload import Upload, UploadState
+from jobqueue.uploads.inflow import ALGORITHMS, Checksum
+from jobqueue.uploads.upload import Upload, UploadState
 
 VERSION = "1.0.0"
 EXTENSIONS = (

@@ -11,10 +11,10 @@ from bot.endpoint.callers import require_file
 from bot.endpoint.calls import Access, Call, Parameter
 from bot.endpoint.problems import Handler, Problem, Status, TusStatus, as_problems
 from jobqueue.errors import OffsetMismatch, QueueError
-from jobqueue.inflow import ALGORITHMS
 from jobqueue.storage import FILE_MAX_BYTES
-from jobqueue.upload import Upload
-from jobqueue.uploads import Uploads
+from jobqueue.uploads.inflow import ALGORITHMS
+from jobqueue.uploads.upload import Upload
+from jobqueue.uploads.uploads import Uploads
 
 PIECE_BYTES = 1 << 18
 UPLOADS = "/uploads/"

@@ -20,9 +20,9 @@ from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 from bot.endpoint.tus import EXTENSIONS
 from jobqueue import durable
 from jobqueue.directory import DirectoryQueue
-from jobqueue.inflow import COMMIT_BYTES
 from jobqueue.storage import FILE_MAX_BYTES
-from jobqueue.uploads import LIFETIME_S, OPEN_MAX, SILENT_S, UNTOUCHED_S
+from jobqueue.uploads.inflow import COMMIT_BYTES
+from jobqueue.uploads.uploads import LIFETIME_S, OPEN_MAX, SILENT_S, UNTOUCHED_S
 from tests.clock import FakeClock
 from tests.endpoint.conftest import KEY, Server
 from tests.profiles import PlainProfiles

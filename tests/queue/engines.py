@@ -20,6 +20,8 @@ class Engine(Protocol):
 
     clock: FakeClock
     """The only one it looks at."""
+    has_wire: bool
+    """Whether an answer can be given and not arrive."""
 
     @property
     def queue(self) -> QueueBackend:
@@ -48,6 +50,8 @@ class Engine(Protocol):
 
 class DirectoryEngine:
     """DirectoryQueue, asked directly."""
+
+    has_wire = False
 
     def __init__(self, room: Path, clock: FakeClock) -> None:
         self.clock = clock
@@ -98,6 +102,8 @@ class DirectoryEngine:
 
 class HttpEngine(DirectoryEngine):
     """The same, its workers at the other end of a wire."""
+
+    has_wire = True
 
     def __init__(self, room: Path, clock: FakeClock) -> None:
         super().__init__(room, clock)

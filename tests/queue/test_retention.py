@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobqueue import retention
+from jobqueue.retention import rounds as retention
 from jobqueue.directory import DirectoryQueue
 from jobqueue.errors import JobNotFound, QueueUnwritable
 from jobqueue.job import Delivery, Job, Json, Kind, WorkerReport

@@ -166,7 +166,11 @@ async def test_a_caller_that_goes_while_it_is_served_takes_nothing_along(engine:
             delivery = claiming.result()
             assert delivery is not None
             await engine.workers.release(delivery.claim)
-        # One that asks nothing more and whose answer was on its way is let go by its short lease at worst.
+        if engine.has_wire:
+            # Its answer may have been on the way already: the same claim, repeated, has the job then.
+            answered = await claim(engine, claim_id=f"c{turns}")
+            assert answered is not None
+            await engine.workers.release(answered.claim)
         await eventually(lambda: _is_back(engine))
         assert (await engine.queue.get(Kind.AUDIO, "j1")).job.retry_count == 0
 

@@ -202,7 +202,7 @@ class Recording:
         with self._lock:
             self._record(Synced(None))
 
-    def _sync_file_system(self, folder: Path) -> None:
+    def _sync_file_system(self, descriptor: int) -> None:
         with self._lock:
             try:
                 self.refuse("fsync", "")

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from jobqueue.archive import Archive
-from jobqueue.disposal import Finished
 from jobqueue.index import Entry
 from jobqueue.job import Kind, video_job_id
 from jobqueue.lifecycle import State
 from jobqueue.policy import DAY_S
+from jobqueue.retention.archive import Archive
+from jobqueue.retention.disposal import Finished
 
 KEPT_S = {State.COMPLETED: DAY_S, State.CANCELLED: 7 * DAY_S}
 """How long `chunks/` and `render/` are kept after the end; those of a failed job until it goes itself,

@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobqueue import durable
-from jobqueue.archive import Archive
-from jobqueue.clockwatch import ClockWatch
 from jobqueue.counters import Counters
 from jobqueue.daynumbers import DayNumbers
 from jobqueue.disk import in_thread, on_disk
-from jobqueue.disposal import Disposal
 from jobqueue.errors import QueueError
 from jobqueue.index import Entry
 from jobqueue.intake import Intake
 from jobqueue.job import Kind
 from jobqueue.policy import DAY_S, KeepPolicy
-from jobqueue.tidying import Tidying
+from jobqueue.retention.archive import Archive
+from jobqueue.retention.clockwatch import ClockWatch
+from jobqueue.retention.disposal import Disposal
+from jobqueue.retention.tidying import Tidying
 
 log = logging.getLogger(__name__)
 

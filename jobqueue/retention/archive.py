@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from jobqueue.backend import Filter
 from jobqueue.disk import in_thread, on_disk
-from jobqueue.disposal import Disposal, Finished
 from jobqueue.errors import JobNotFound
 from jobqueue.index import Entry
 from jobqueue.intake import Intake
@@ -15,6 +14,7 @@ from jobqueue.job import Kind, video_job_id
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import FINAL, State
 from jobqueue.outbox import Outbox
+from jobqueue.retention.disposal import Disposal, Finished
 from jobqueue.tenants import production_of
 from jobqueue.uninterrupted import uninterrupted
 

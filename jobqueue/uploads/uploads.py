@@ -28,10 +28,10 @@ from jobqueue.errors import (
     UploadNotFound,
     UploadTooLong,
 )
-from jobqueue.inflow import Checksum, Inflow
 from jobqueue.storage import FILE_MAX_BYTES, DirectoryStorage
 from jobqueue.uninterrupted import uninterrupted
-from jobqueue.upload import UPLOAD_ID, Upload, UploadState, from_record, to_record
+from jobqueue.uploads.inflow import Checksum, Inflow
+from jobqueue.uploads.upload import UPLOAD_ID, Upload, UploadState, from_record, to_record
 
 log = logging.getLogger(__name__)
 
