@@ -7,6 +7,7 @@ make the bytes durable, rename into place, make the name durable, remove what it
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import platform
 import threading
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from jobqueue import durable
 from jobqueue.errors import QueueUnwritable
+
+log = logging.getLogger(__name__)
 
 TOGETHER_MAX = 128
 """Commits that share flushes: as many files are open at once."""
@@ -34,16 +37,27 @@ class Put:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A rename that is not synced: after a power cut the file may lie where it was."""
+
+    source: Path
+    target: Path
+
+
 @dataclass(slots=True)
 class Commit:
     """What is to be on disk before an answer may be given."""
 
-    rounds: Sequence[Sequence[Put]]
+    rounds: Sequence[Sequence[Put]] = ()
     """Each round is durable before the first name of the next appears."""
     instead_of: Path | None = None
     """Removed last, unless it was put anew. Dying before leaves two files: a start keeps the right one."""
-    check: Callable[[], None] | None = None
-    """Runs first, in the thread; what it raises is what the commit raises."""
+    prepare: Callable[["Commit"], None] | None = None
+    """Runs first, in the thread, and may fill in the rest; what it raises is what the commit raises."""
+    move: Move | None = None
+    """Made before the puts. It is what counts then: they are details, left out if there is no room for
+    them. Their bytes are durable, as what they replace may be the only copy; their names need not be."""
 
 
 @dataclass(slots=True)
@@ -73,7 +87,8 @@ class Commits:
     async def make(self, commit: Commit) -> None:
         """When this returns, it survives a power cut.
 
-        Raises: QueueUnwritable, and it may or may not be there after all; what `check` raises.
+        Raises: QueueUnwritable, and it may or may not be there after all; what `prepare` raises;
+        FileNotFoundError if there is nothing to move.
         """
         loop = asyncio.get_running_loop()
         work = _Work(commit, loop, loop.create_future())
@@ -85,6 +100,8 @@ class Commits:
         try:
             await work.done
         except OSError as error:
+            if commit.move is not None and isinstance(error, FileNotFoundError):
+                raise
             raise QueueUnwritable(f"the queue's disk cannot be written: {error.strerror or error}") from error
 
     def close(self) -> None:
@@ -112,12 +129,17 @@ class Commits:
         try:
             for work in together:
                 with _failing(work):
-                    if work.commit.check is not None:
-                        work.commit.check()
-                    self._write_aside(work)
+                    if work.commit.prepare is not None:
+                        work.commit.prepare(work.commit)
+                    with _optional(work):
+                        self._write_aside(work)
             _sync_bytes([work for work in together if work.error is None], tmp)
         finally:
             os.close(tmp)
+        for work in together:
+            if work.error is None and work.commit.move is not None:
+                with _failing(work):
+                    work.commit.move.source.rename(work.commit.move.target)
         for number in range(max(len(work.commit.rounds) for work in together)):
             _put_in_place([work for work in together if work.error is None], number)
         for work in together:
@@ -144,10 +166,11 @@ def _sync_bytes(together: list[_Work], tmp: int) -> None:
             SYNC_FILE_SYSTEM(tmp)
         except OSError as error:
             for work in together:
-                work.error = work.error or error
+                with _failing(work), _optional(work):
+                    raise error
         return
     for work in together:
-        with _failing(work):
+        with _failing(work), _optional(work):
             for descriptor in work.descriptors:
                 os.fsync(descriptor)
             _close(work)
@@ -159,9 +182,10 @@ def _put_in_place(together: list[_Work], number: int) -> None:
     for work in together:
         if number < len(work.commit.rounds):
             for part, put in zip(work.parts[number], work.commit.rounds[number], strict=True):
-                with _failing(work):
+                with _failing(work), _optional(work):
                     os.replace(part, put.place)  # noqa: PTH105  as fast as it gets
-                    folders.setdefault(put.place.parent, []).append(work)
+                    if work.commit.move is None:
+                        folders.setdefault(put.place.parent, []).append(work)
     for folder, works in folders.items():
         try:
             durable.sync_folder(folder)
@@ -185,6 +209,18 @@ def _failing(work: _Work) -> Iterator[None]:
         work.error = work.error or error
 
 
+@contextlib.contextmanager
+def _optional(work: _Work) -> Iterator[None]:
+    """A commit that is a move goes on without what cannot be written: work in hand can still be finished."""
+    try:
+        yield
+    except OSError as error:
+        if work.commit.move is None:
+            raise
+        log.warning("%s: moved, but not with its details: %s", work.commit.move.source.name, error)
+        work.commit.rounds = ()
+
+
 def _close(work: _Work) -> None:
     while work.descriptors:
         os.close(work.descriptors.pop())
@@ -194,7 +230,7 @@ def _clear(work: _Work) -> None:
     """Leave nothing behind of a commit that failed."""
     with contextlib.suppress(OSError):
         _close(work)
-    if work.error is not None:
+    if work.error is not None or not work.commit.rounds:
         for part in (part for parts in work.parts for part in parts):
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -5,11 +5,6 @@ from pathlib import Path
 
 REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs"})
 """Where locks may not hold and a sync may not reach the disk."""
-ORDERED = frozenset({"ext4", "btrfs"})
-"""Where a rename over an existing name never outlives the bytes of the new file: ext4 allocates and
-writes them with the rename (mount option auto_da_alloc, on unless switched off; see ext4(5)),
-btrfs does the same when it commits."""
-UNORDERED_OPTIONS = frozenset({"noauto_da_alloc", "data=writeback"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +13,6 @@ class FileSystem:
 
     kind: str
     options: frozenset[str]
-
-    @property
-    def orders_renames(self) -> bool:
-        """Whether a file may be replaced by one that is not synced, without the risk of losing both."""
-        return self.kind in ORDERED and not self.options & UNORDERED_OPTIONS
 
     @property
     def is_remote(self) -> bool:

@@ -4,20 +4,18 @@ Blocking; call from a thread. The order of the steps in each move is the queue's
 whatever instant the process or the machine dies at, a start finds each job whole and once.
 """
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from jobqueue import durable
-from jobqueue.commits import Put
+from jobqueue.commits import Move, Put
 from jobqueue.errors import JobInvalid
-from jobqueue.filesystem import file_system_of
-from jobqueue.job import JOB_ID, WORKER_ID, Job, Json, Kind
+from jobqueue.job import JOB_ID, WORKER_ID, Job, Kind
 from jobqueue.lifecycle import FINAL, State
 from jobqueue.wire import from_record, to_record
 
@@ -43,8 +41,6 @@ class JobFolders:
     def __init__(self, data_dir: Path) -> None:
         self.tmp = data_dir / "tmp"
         self._corrupt = data_dir / "corrupt"
-        self.orders_renames = False
-        """Whether a file may be replaced by one that is not synced; known once the folders are made."""
         self._folders = {
             (kind, state): data_dir / f"{kind}-queue" / state for kind in Kind for state in State
         }
@@ -55,7 +51,6 @@ class JobFolders:
                 durable.make_folder(self.folder(kind, state))
         for folder in (self.tmp, self._corrupt):
             durable.make_folder(folder)
-        self.orders_renames = file_system_of(self.tmp).orders_renames
 
     def folder(self, kind: Kind, state: State) -> Path:
         return self._folders[kind, state]
@@ -73,40 +68,15 @@ class JobFolders:
         """The job's record in the folder of `state`."""
         return Put(self.path(job.kind, state, job.id), durable.to_bytes(to_record(job)))
 
-    def take(self, kind: Kind, job_id: str, worker_id: str, added: Mapping[str, Json]) -> Job:
-        """Move a pending job into processing and note who has it.
+    def take(self, kind: Kind, job_id: str, worker_id: str) -> Move:
+        """The move of a pending job into processing.
 
-        Raises: FileNotFoundError if somebody took the file away; ValueError or JobInvalid if it
-        is unreadable, after setting it aside.
+        One rename decides. It is not synced: after a power cut the job is simply pending again,
+        which costs a second delivery and never the job.
         """
-        pending = self.path(kind, State.PENDING, job_id)
-        processing = self.path(kind, State.PROCESSING, job_id, worker_id)
-        found = self._read(kind, State.PENDING, pending, job_id)
-        job = replace(found, fields={**found.fields, **added})
-        part = self._write_details(job)
-        # One rename decides. It is not synced: after a power cut the job is simply
-        # pending again, which costs a second delivery and never the job.
-        try:
-            pending.rename(processing)
-        except OSError:
-            _discard(part)
-            raise
-        if part is not None:
-            try:
-                part.rename(processing)
-            except OSError:
-                _discard(part)
-        return job
-
-    def _write_details(self, job: Job) -> Path | None:
-        """The record of a claimed job, aside; None if there is no room: work can be done without it."""
-        data = durable.to_bytes(to_record(job))
-        try:
-            # It will replace the only copy: its name must not outlive its bytes.
-            return durable.write_aside(self.tmp, f"{job.id}.json", data, sync=not self.orders_renames)
-        except OSError as error:
-            log.warning("job %s: the details of its claim cannot be written: %s", job.id, error)
-            return None
+        return Move(
+            self.path(kind, State.PENDING, job_id), self.path(kind, State.PROCESSING, job_id, worker_id)
+        )
 
     def read(self, kind: Kind, state: State, job_id: str, worker_id: str | None = None) -> Job:
         """Raises: FileNotFoundError; ValueError or JobInvalid if it is unreadable, after setting it aside."""
@@ -165,12 +135,6 @@ class JobFolders:
             return Found(self._read(kind, state, path, job_id), state, worker_id)
         except (OSError, ValueError, JobInvalid):
             return None
-
-
-def _discard(part: Path | None) -> None:
-    if part is not None:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def job_of(state: State, name: str) -> tuple[str, str | None] | None:

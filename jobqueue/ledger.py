@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from jobqueue import tracing
+from jobqueue import durable, tracing
 from jobqueue.clock import Clock
-from jobqueue.commits import Commit, Commits
+from jobqueue.commits import Commit, Commits, Put
 from jobqueue.disk import on_disk
 from jobqueue.errors import JobExists, JobInvalid, JobNotFound
 from jobqueue.feed import Change, Feed
@@ -18,6 +19,7 @@ from jobqueue.job import Job, Json, Kind, Progress
 from jobqueue.joblog import JobLog
 from jobqueue.lifecycle import Event, State
 from jobqueue.outbox import News, Outbox
+from jobqueue.wire import to_record
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Ledger:
     async def accept(self, job: Job, *, dropped: Path | None) -> None:
         """Enter a new job; `dropped`: the file it came as. Raises: QueueUnwritable, JobExists."""
 
-        def check() -> None:
+        def check(_: Commit) -> None:
             if self._folders.holds(job.kind, job.id):
                 raise JobExists(job.id)  # put there by hand, and not in the index yet
 
@@ -80,19 +82,28 @@ class Ledger:
                 Commit(
                     [[self._folders.put(job, State.PENDING)]],
                     instead_of=dropped,
-                    check=check if dropped is None else None,
+                    prepare=check if dropped is None else None,
                 )
             )
         self._enter(job, State.PENDING, "enqueue")
 
     async def take(self, entry: Entry, worker_id: str, added: Mapping[str, Json]) -> Job:
-        """Move a pending job into processing. Raises: JobNotFound if its file has gone or is unreadable."""
+        """Move a pending job into processing, and note in its record who has it.
+
+        Raises: JobNotFound if its file has gone or is unreadable; QueueUnwritable.
+        """
+        taken: list[Job] = []
+        move = self._folders.take(entry.kind, entry.job_id, worker_id)
+
+        def prepare(commit: Commit) -> None:
+            found = self._folders.read(entry.kind, State.PENDING, entry.job_id)
+            job = replace(found, fields={**found.fields, **added})
+            commit.rounds = [[Put(move.target, durable.to_bytes(to_record(job)))]]
+            taken.append(job)
 
         try:
-            job = await on_disk(
-                lambda: self._folders.take(entry.kind, entry.job_id, worker_id, added),
-                missing=FileNotFoundError,
-            )
+            await self._commits.make(Commit(move=move, prepare=prepare))
+            (job,) = taken
         except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None

@@ -1,8 +1,10 @@
 """A bot in a process of its own, to be asked over HTTP and weighed."""
 
 import asyncio
+import ctypes
 import os
 import re
+import signal
 import socket
 import sys
 import time
@@ -15,6 +17,7 @@ from bench.queues.watchdog import Lateness, worst
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEY = "the-key-of-the-bench"
 PATIENCE_S = 120.0
+PR_SET_PDEATHSIG = 1
 
 
 def free_port() -> int:
@@ -78,4 +81,10 @@ async def start_python(module: str, *arguments: Path, **settings: str) -> asynci
         cwd=ROOT,
         env={**kept, **settings},
         stdin=asyncio.subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,
     )
+
+
+def _die_with_parent() -> None:
+    """A bench that is broken off must not leave a bot behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class HttpCaller:
-    """Makes one call after the other. Knows only answers that say their length."""
+    """Makes one call after the other."""
 
     def __init__(self, port: int, key: str) -> None:
         self._port = port
@@ -26,8 +26,7 @@ class HttpCaller:
         writer.write(head.encode() + data)
         try:
             answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(answer.split(b"content-length:")[1].split(b"\r\n")[0])
-            return int(answer.split()[1]), await reader.readexactly(length)
+            return int(answer.split()[1]), await _body(reader, answer)
         except asyncio.IncompleteReadError as error:
             raise ConnectionError("the endpoint hung up") from error
 
@@ -36,6 +35,17 @@ class HttpCaller:
     ) -> dict[str, object]:
         """The JSON object of an answer that must be good."""
         return good(method, path, *await self.call(method, path, body))
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    if b"transfer-encoding: chunked" not in head:
+        return await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+    pieces = []
+    while length := int(await reader.readuntil(b"\r\n"), 16):
+        pieces.append(await reader.readexactly(length))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(pieces)
 
 
 def good(method: str, path: str, status: int, data: bytes) -> dict[str, object]:
