@@ -54,6 +54,7 @@ TEND_S = 2.0
 """How often `pending/` is looked through for jobs dropped by hand, and the leases for those that are over."""
 FLUSH_S = 0.25
 """How far the files that no answer waits for may lag behind: job logs, workers, counters."""
+MANY_JOBS = 10_000
 COUNTED = {kind: f"{kind}_counter" for kind in Kind}
 """The field of a job that holds its running number."""
 
@@ -146,12 +147,16 @@ class DirectoryQueue:
             raise AlreadyOwned(str(self._data_dir)) from None
         except OSError as error:
             raise QueueUnwritable(f"{self._data_dir} cannot be written: {error.strerror or error}") from error
-        for kind, entries in (await on_disk(self._prepare)).items():
+        jobs = await on_disk(self._prepare)
+        for kind, entries in jobs.items():
             self._ledger.indexes[kind].load(entries)
             for entry in entries:
                 if entry.state is State.PROCESSING and entry.worker_id is not None:
                     with contextlib.suppress(JobNotFound):
                         self._handover.regrant(await self._ledger.read(entry), entry.worker_id)
+        if sum(map(len, jobs.values())) > MANY_JOBS:
+            # They stay. To look through all of them, each time, would hold the loop.
+            gc.freeze()
         await self.rescan()
 
     def _prepare(self) -> dict[Kind, list[Entry]]:

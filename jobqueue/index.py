@@ -148,12 +148,10 @@ class JobIndex:
         return [entry.job_id for entry in entries if entry is not None]
 
     def oldest_pending(self) -> float | None:
-        """Creation time of the pending job whose turn is next, Unix seconds."""
-        for waiting in (self._ready, self._delayed):
-            entry = self._accepted[waiting[0][1]] if waiting else None
-            if entry is not None:
-                return entry.created_at
-        return None
+        """Creation time of the pending job that was accepted first, Unix seconds."""
+        numbers = self._numbers[State.PENDING]
+        entry = self._accepted[numbers[0]] if numbers else None
+        return None if entry is None else entry.created_at
 
     def counts(self) -> dict[State, int]:
         return {state: len(numbers) for state, numbers in self._numbers.items()}

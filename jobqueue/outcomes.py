@@ -100,7 +100,7 @@ class Outcomes:
     # --- what the holder reports
 
     async def complete(self, claim: Claim, result: Result) -> None:
-        """Raises: JobNotFound, LeaseLost; JobInvalid if the recording it names was never uploaded."""
+        """Raises: JobNotFound, LeaseLost; JobInvalid if the recording or video it names was never uploaded."""
         async with self._ledger.lock(claim.kind, claim.job_id):
             if await self._is_settled(claim, State.COMPLETED):
                 return
@@ -119,12 +119,15 @@ class Outcomes:
         job = replace(lease.job, fields=fields)
         offspring = None
         if job.kind is Kind.AUDIO:
-            job = await in_thread(partial(self._with_recording, job))
+            recording = f"{job.organized_path}/audio.wav"
+            job = await in_thread(partial(self._with_file, job, "audio_path", default=recording))
             if (
                 "audio_path" in job.fields
                 and self._ledger.indexes[Kind.VIDEO].get(video_job_id(job.id)) is None
             ):
                 offspring = await self._admission.offspring(job)
+        elif "video_path" in told:
+            job = await in_thread(partial(self._with_file, job, "video_path"))
         is_end = job.kind is Kind.VIDEO or "audio_path" not in job.fields  # else its video goes on
         async with self._ledger.lock(Kind.VIDEO, video_job_id(job.id)):
             await self._ledger.move(
@@ -141,19 +144,21 @@ class Outcomes:
         if offspring is not None:
             self._waiters.wake(Kind.VIDEO)
 
-    def _with_recording(self, job: Job) -> Job:
-        """The audio job with the path of its recording, if that lies in the storage. Blocking."""
-        named = job.text("audio_path")
-        path = named or f"{job.organized_path}/audio.wav"
-        with_path = {**job.fields, "audio_path": path}
-        without = {name: value for name, value in job.fields.items() if name != "audio_path"}
+    def _with_file(self, job: Job, field: str, *, default: str = "") -> Job:
+        """The job with the path of its recording or video, if that lies in the storage. Blocking.
+
+        Raises: JobInvalid if it names one that does not, and no link to it elsewhere.
+        """
+        named = job.text(field)
+        path = named or default
         try:
-            there = self._storage.locate(path).is_file()
+            there = bool(path) and self._storage.locate(path).is_file()
         except PathRefused:
-            raise JobInvalid({"audio_path": "must be a relative path below files/"}) from None
+            raise JobInvalid({field: "must be a relative path below files/"}) from None
         if not there and named and not job.text("gofile_link"):
-            raise JobInvalid({"audio_path": f"there is no file {named!r}: upload it with PUT /files/ first"})
-        return replace(job, fields=with_path if there else without)
+            raise JobInvalid({field: f"there is no file {named!r}: upload it with PUT /files/ first"})
+        without = {name: value for name, value in job.fields.items() if name != field}
+        return replace(job, fields={**without, field: path} if there else without)
 
     async def fail(self, claim: Claim, reason: str, *, permanent: bool) -> Verdict:
         """Raises: JobNotFound, LeaseLost."""

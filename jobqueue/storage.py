@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import aiofiles
 
@@ -23,6 +23,9 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-
 """Nearly all paths: a quick yes."""
 MAX_PART_BYTES = 200
 MAX_PATH_BYTES = 400
+Confirm: TypeAlias = Callable[[], None]
+"""Asked once all bytes are there, right before the file takes its place: raises if it must not any more.
+An upload takes long enough for its sender to lose the job, and another's recording may lie there by now."""
 
 
 class Storage(Protocol):
@@ -97,14 +100,20 @@ class DirectoryStorage:
             await self.receive(path, _pieces(file))
 
     async def receive(
-        self, path: str, pieces: AsyncIterator[bytes], *, sha256: bytes | None = None
+        self,
+        path: str,
+        pieces: AsyncIterator[bytes],
+        *,
+        sha256: bytes | None = None,
+        confirm: Confirm = lambda: None,
     ) -> tuple[int, bytes]:
         """Store what arrives piece by piece.
 
         Args:
             sha256: digest the whole must have.
         Returns: size in bytes and SHA-256 digest of what was stored.
-        Raises: ChecksumMismatch, QueueUnwritable; whatever `pieces` raises. Nothing is stored then.
+        Raises: ChecksumMismatch, QueueUnwritable; whatever `pieces` or `confirm` raises. Nothing is
+            stored then.
         """
         place = self.locate(path)
         digest, size_bytes = hashlib.sha256(), 0
@@ -118,6 +127,8 @@ class DirectoryStorage:
                     await file.write(piece)
             if sha256 is not None and digest.digest() != sha256:
                 raise ChecksumMismatch(path)
+            await asyncio.to_thread(_ready, part, place)
+            confirm()
             await asyncio.to_thread(_keep, part, place)
         except (IsADirectoryError, NotADirectoryError, FileExistsError):
             raise PathRefused(path) from None
@@ -126,17 +137,22 @@ class DirectoryStorage:
                 part.unlink()
         return size_bytes, digest.digest()
 
-    async def adopt(self, path: str, part: Path) -> None:
-        """Take over a whole file that lies on the same file system. Raises: PathRefused, QueueUnwritable."""
+    async def adopt(self, path: str, part: Path, *, confirm: Confirm = lambda: None) -> None:
+        """Take over a whole file that lies on the same file system.
+
+        Raises: PathRefused, QueueUnwritable; whatever `confirm` raises. The file stays where it is then.
+        """
         place = self.locate(path)
 
-        def keep() -> None:
+        def step(move: Callable[[Path, Path], None]) -> None:
             try:
-                _keep(part, place)
+                move(part, place)
             except (IsADirectoryError, NotADirectoryError, FileExistsError):
                 raise PathRefused(path) from None
 
-        await on_disk(keep)
+        await on_disk(lambda: step(_ready))
+        confirm()
+        await on_disk(lambda: step(_keep))
 
     async def get(self, path: str, target: Path) -> None:
         place = self.locate(path)
@@ -164,10 +180,14 @@ def _has_link(root: Path, path: str) -> bool:
     return False
 
 
-def _keep(part: Path, place: Path) -> None:
-    """The moment a file becomes part of the storage: its bytes first, then its name."""
+def _ready(part: Path, place: Path) -> None:
+    """All that takes long before the file can have its name: the bytes of a large one are synced."""
     durable.make_folder(place.parent)
     durable.sync_file(part)
+
+
+def _keep(part: Path, place: Path) -> None:
+    """The moment a file becomes part of the storage; its bytes are safe already."""
     part.replace(place)
     durable.sync_folder(place.parent)
 

@@ -125,6 +125,21 @@ def require_file(request: web.Request, path: str, *, writing: bool) -> None:
         request[RIGHTS].check_file(caller.key_name, path, writing=writing)
 
 
+def require_inside(request: web.Request, path: str, folder: str) -> None:
+    """Refuse a worker that names a file outside the folder of its job. Raises: Problem."""
+    caller = caller_of(request)
+    if caller.key_name and not caller.is_owner and not _is_below(path, folder):
+        raise Problem(
+            HTTPStatus.FORBIDDEN, f"{path!r} is no file of this job, which has the folder {folder!r}"
+        )
+
+
+def share_of(request: web.Request) -> str:
+    """In whose share of a scarce thing the request counts; empty for the owner, who may have all of it."""
+    caller = caller_of(request)
+    return "" if caller.is_owner else caller.key_name
+
+
 def signed_report(request: web.Request, report: WorkerReport) -> WorkerReport:
     """A worker's report with the name of the key it came with."""
     return request[RIGHTS].signed(caller_of(request), Kind(request.match_info["kind"]), report)

@@ -5,7 +5,7 @@ from aiohttp import web
 from bot.endpoint.answers import ClaimAnswer, Completed, ProgressAnswer, Released, VerdictAnswer
 from bot.endpoint.audit import is_about
 from bot.endpoint.bodies import ClaimBody, CompleteBody, FailBody, HolderBody, ProgressBody, read_body
-from bot.endpoint.callers import signed_report
+from bot.endpoint.callers import require_inside, signed_report
 from bot.endpoint.calls import JOB, KIND, OF_A_JOB, Access, Call
 from jobqueue.directory import DirectoryQueue
 from jobqueue.job import Kind
@@ -93,7 +93,14 @@ class ClaimRoutes:
 
     async def complete(self, request: web.Request) -> web.Response:
         body = await read_body(request, CompleteBody)
-        await self._queue.complete(body.claim(_kind(request), request.match_info["job_id"]), body.result())
+        kind, job_id = _kind(request), request.match_info["job_id"]
+        named = [path for path in (body.audio_path, body.video_path) if path]
+        if named:
+            # By the job's folder, which never changes: who repeats a report holds the job no more.
+            folder = (await self._queue.get(kind, job_id)).job.organized_path
+            for path in named:
+                require_inside(request, path, folder)
+        await self._queue.complete(body.claim(kind, job_id), body.result())
         return web.json_response({"status": State.COMPLETED})
 
     async def fail(self, request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
@@ -11,8 +12,9 @@ from aiohttp import web
 from bot.endpoint.answers import Stored
 from bot.endpoint.callers import require_file
 from bot.endpoint.calls import Access, Answer, Call, Parameter
+from bot.endpoint.downloads import download
 from bot.endpoint.problems import Problem
-from jobqueue.errors import MediaMissing, QueueUnwritable
+from jobqueue.errors import QueueUnwritable
 from jobqueue.storage import FILE_MAX_BYTES, MAX_PATH_BYTES, DirectoryStorage
 
 PIECE_BYTES = 1 << 18
@@ -40,8 +42,6 @@ SIGNATURE = (
 PARTS = (
     Answer(HTTPStatus.PARTIAL_CONTENT, "the Range that was asked for", "*/*"),
     Answer(HTTPStatus.NOT_MODIFIED, "it is as If-None-Match or If-Modified-Since has it"),
-    Answer(HTTPStatus.PRECONDITION_FAILED, "it is not as If-Match or If-Unmodified-Since has it"),
-    Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "the file has no such Range"),
 )
 
 
@@ -76,6 +76,7 @@ class FileRoutes:
                 "Download a file, or list a folder",
                 Access.WORKER,
                 answer_type="*/*",
+                refusals=[HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE],
                 others=PARTS,
                 parameters=[PATH, *SIGNATURE],
             ),
@@ -92,7 +93,11 @@ class FileRoutes:
         self._storage.admit(request.content_length or 0)
         try:
             size_bytes, digest = await self._storage.receive(
-                path, _pieces(request), sha256=_expected_digest(request)
+                path,
+                _pieces(request),
+                sha256=_expected_digest(request),
+                # Asked again when the last byte is there: the job may be another's by then.
+                confirm=partial(require_file, request, path, writing=True),
             )
         except OSError as error:
             if isinstance(error, ConnectionError):
@@ -107,12 +112,7 @@ class FileRoutes:
         require_file(request, path.removesuffix("/"), writing=False)
         if path.endswith("/"):
             return web.json_response({"files": await self._storage.listing(path.removesuffix("/"))})
-        place = self._storage.locate(path)
-        if not place.is_file():
-            raise MediaMissing(path)
-        # Never shown in a page of our own origin, whatever somebody uploaded.
-        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-        return web.FileResponse(place, headers=headers)
+        return await download(request, self._storage.locate(path), path)
 
 
 async def _pieces(request: web.Request) -> AsyncIterator[bytes]:

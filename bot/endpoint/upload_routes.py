@@ -2,16 +2,17 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
 from bot.endpoint import tus
-from bot.endpoint.callers import require_file
+from bot.endpoint.callers import require_file, share_of
 from bot.endpoint.calls import Access, Call, Parameter
 from bot.endpoint.problems import Handler, Problem, Status, TusStatus, as_problems
 from jobqueue.errors import OffsetMismatch, QueueError
-from jobqueue.storage import FILE_MAX_BYTES
+from jobqueue.storage import FILE_MAX_BYTES, Confirm
 from jobqueue.uploads.inflow import ALGORITHMS
 from jobqueue.uploads.upload import Upload
 from jobqueue.uploads.uploads import Uploads
@@ -155,7 +156,12 @@ class UploadRoutes:
             tus.require_piece(request)
         checksum = tus.checksum(request)
         upload = await self._uploads.create(
-            told.path, length=told.length, metadata=told.metadata, sha256=told.sha256
+            told.path,
+            length=told.length,
+            metadata=told.metadata,
+            sha256=told.sha256,
+            sender=share_of(request),
+            confirm=_still_may_write(request, told.path),
         )
         if request.body_exists:
             try:
@@ -165,6 +171,7 @@ class UploadRoutes:
                     _pieces(request),
                     announced=request.content_length,
                     checksum=checksum,
+                    confirm=_still_may_write(request, upload.path),
                 )
             except BaseException:
                 # Its sender never learns the address: nobody could go on with it.
@@ -175,29 +182,31 @@ class UploadRoutes:
         return web.Response(status=HTTPStatus.CREATED, headers=headers)
 
     async def upload_offset(self, request: web.Request) -> web.Response:
-        upload = await self._uploads.look(self._addressed(request))
+        upload = self._addressed(request)
+        upload = await self._uploads.look(upload.id, confirm=_still_may_write(request, upload.path))
         return web.Response(
             headers={**tus.headers(upload), **tus.description(upload), "Cache-Control": "no-store"}
         )
 
     async def add_to_upload(self, request: web.Request) -> web.Response:
-        upload_id = self._addressed(request)
+        upload = self._addressed(request)
         tus.require_piece(request)
         offset = tus.whole_number(request, "Upload-Offset")
         if offset is None:
             raise Problem(HTTPStatus.BAD_REQUEST, "say in Upload-Offset where the piece goes")
         upload = await self._uploads.append(
-            upload_id,
+            upload.id,
             offset,
             _pieces(request),
             length=tus.whole_number(request, "Upload-Length"),
             announced=request.content_length,
             checksum=tus.checksum(request),
+            confirm=_still_may_write(request, upload.path),
         )
         return _progress(upload)
 
     async def end_upload(self, request: web.Request) -> web.Response:
-        await self._uploads.end(self._addressed(request))
+        await self._uploads.end(self._addressed(request).id)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def upload_by_post(self, request: web.Request) -> web.Response:
@@ -216,11 +225,16 @@ class UploadRoutes:
             headers={"Allow": "HEAD, PATCH, DELETE"},
         )
 
-    def _addressed(self, request: web.Request) -> str:
-        """The id of the upload, which must be one that the caller may write. Raises: Problem, QueueError."""
+    def _addressed(self, request: web.Request) -> Upload:
+        """The upload, which must be one that the caller may write. Raises: Problem, QueueError."""
         upload = self._uploads.find(request.match_info["upload_id"])
         require_file(request, upload.path, writing=True)
-        return upload.id
+        return upload
+
+
+def _still_may_write(request: web.Request, path: str) -> Confirm:
+    """The caller's right, asked for again when the last byte is there: its job may be another's by then."""
+    return partial(require_file, request, path, writing=True)
 
 
 def _progress(upload: Upload) -> web.Response:

@@ -35,6 +35,8 @@ class Upload:
     state: UploadState
     expires_at: float
     """Unix seconds after which it is forgotten if no byte comes."""
+    sender: str = ""
+    """Whose share of the open uploads it counts in; empty: nobody's."""
 
     @property
     def is_whole(self) -> bool:
@@ -52,6 +54,7 @@ def to_record(upload: Upload) -> dict[str, Json]:
         "sha256": upload.sha256,
         "state": upload.state.value,
         "expires_at": timestamp(upload.expires_at),
+        "sender": upload.sender,
     }
 
 
@@ -67,7 +70,8 @@ def from_record(record: Mapping[str, Json]) -> Upload:
         raise ValueError("offset and length must be whole numbers")
     if offset < 0 or (length is not None and offset > length):
         raise ValueError("the offset is beyond the length")
-    if not isinstance(sha256, str | None):
-        raise ValueError("sha256 must be a text")
+    sender = record.get("sender", "")
+    if not isinstance(sha256, str | None) or not isinstance(sender, str):
+        raise ValueError("sha256 and sender must be texts")
     state, expires_at = UploadState(str(record.get("state"))), moment(str(record.get("expires_at")))
-    return Upload(upload_id, path, length, offset, metadata, sha256, state, expires_at)
+    return Upload(upload_id, path, length, offset, metadata, sha256, state, expires_at, sender)

@@ -28,7 +28,7 @@ from jobqueue.errors import (
     UploadNotFound,
     UploadTooLong,
 )
-from jobqueue.storage import FILE_MAX_BYTES, DirectoryStorage
+from jobqueue.storage import FILE_MAX_BYTES, Confirm, DirectoryStorage
 from jobqueue.uninterrupted import uninterrupted
 from jobqueue.uploads.inflow import Checksum, Inflow
 from jobqueue.uploads.upload import UPLOAD_ID, Upload, UploadState, from_record, to_record
@@ -40,6 +40,8 @@ LIFETIME_S = 24 * 3600.0
 UNTOUCHED_S = 3600.0
 """How long one waits for its first byte: whoever lost the answer to its creation begins another."""
 OPEN_MAX = 256
+SHARE_MAX = 32
+"""Of these, what one sender that has a share may take: one lost machine must not shut the others out."""
 KNOWN_MAX = 4096
 SILENT_S = 5.0
 """A request that was silent for so long gives way to another for the same upload."""
@@ -109,25 +111,51 @@ class Uploads:
 
     # --- what its senders may ask
 
-    async def create(self, path: str, *, length: int | None, metadata: str, sha256: str | None) -> Upload:
-        """Begin an upload. Raises: PathRefused, UploadTooLong, TooManyUploads, QueueUnwritable."""
+    async def create(
+        self,
+        path: str,
+        *,
+        length: int | None,
+        metadata: str,
+        sha256: str | None,
+        sender: str = "",
+        confirm: Confirm = lambda: None,
+    ) -> Upload:
+        """Begin an upload.
+
+        Args:
+            sender: whose share of the open uploads it counts in; empty: it may take all there are.
+        Raises: PathRefused, UploadTooLong, TooManyUploads, QueueUnwritable; whatever `confirm` raises.
+        """
         if self._storage.locate(path).is_dir():
             raise PathRefused(path)
         if length is not None and length > FILE_MAX_BYTES:
             raise UploadTooLong(FILE_MAX_BYTES)
         self._storage.admit(length or 0)
         async with self._creating:
-            if sum(upload.state is UploadState.OPEN for upload in self._uploads.values()) >= OPEN_MAX:
-                raise TooManyUploads(OPEN_MAX)
+            self._require_share(sender)
             await self._make_room()
             expires_at = self._clock.now() + UNTOUCHED_S
             upload_id = secrets.token_hex(16)
-            upload = Upload(upload_id, path, length, 0, metadata, sha256, UploadState.OPEN, expires_at)
+            upload = Upload(
+                upload_id, path, length, 0, metadata, sha256, UploadState.OPEN, expires_at, sender
+            )
             await uninterrupted(self._keep(upload))
-        return await self._stored_if_whole(upload)
+        return await self._stored_if_whole(upload, confirm)
 
-    async def look(self, upload_id: str) -> Upload:
-        """The upload, all that has arrived so far counted. Raises: UploadNotFound, UploadGone."""
+    def _require_share(self, sender: str) -> None:
+        """Raises: TooManyUploads."""
+        senders = [upload.sender for upload in self._uploads.values() if upload.state is UploadState.OPEN]
+        if len(senders) >= OPEN_MAX:
+            raise TooManyUploads(OPEN_MAX)
+        if sender and senders.count(sender) >= SHARE_MAX:
+            raise TooManyUploads(SHARE_MAX)
+
+    async def look(self, upload_id: str, *, confirm: Confirm = lambda: None) -> Upload:
+        """The upload, all that has arrived so far counted.
+
+        Raises: UploadNotFound, UploadGone; whatever `confirm` raises.
+        """
         while (turn := self._turns.get(upload_id)) is not None:
             if turn.inflow is not None and not turn.inflow.is_full:
                 await uninterrupted(turn.inflow.commit())
@@ -139,7 +167,7 @@ class Uploads:
             # The process died, or the disk filled up, between the last byte and the move.
             async with self._turn(upload_id) as turn:
                 turn.be_patient()
-                await self._stored_if_whole(self.find(upload_id))
+                await self._stored_if_whole(self.find(upload_id), confirm)
         return self.find(upload_id)
 
     async def append(
@@ -151,6 +179,7 @@ class Uploads:
         length: int | None = None,
         announced: int | None = None,
         checksum: Checksum | None = None,
+        confirm: Confirm = lambda: None,
     ) -> Upload:
         """Add the bytes of one request; the last ones bring the file to its place.
 
@@ -161,20 +190,24 @@ class Uploads:
             announced: how many bytes come, if that is known.
             checksum: what they must amount to; none of them counts otherwise.
         Raises: UploadNotFound, UploadGone, UploadLocked, OffsetMismatch, UploadTooLong, PieceDamaged,
-            ChecksumMismatch, PathRefused, QueueUnwritable; TimeoutError if the sender fell silent.
+            ChecksumMismatch, PathRefused, QueueUnwritable; TimeoutError if the sender fell silent;
+            whatever `confirm` raises: the bytes are kept then, for who may go on.
         """
         self.find(upload_id)
         async with self._turn(upload_id) as turn:
-            upload = await self._measured(self.find(upload_id), length)
-            if offset != upload.offset:
-                raise OffsetMismatch(upload.offset)
+            known = self.find(upload_id)
+            if offset != known.offset:
+                raise OffsetMismatch(known.offset)
+            upload = _measured(known, length)
             limit = FILE_MAX_BYTES if upload.length is None else upload.length
             if offset + (announced or 0) > limit:
                 raise UploadTooLong(limit)
+            if upload != known:  # only now that the request is not refused does the length hold
+                await uninterrupted(self._keep(upload))
             if upload.state is UploadState.OPEN:
                 await self._receive(turn, upload, pieces, limit=limit, checksum=checksum)
                 turn.be_patient()
-                await self._stored_if_whole(self.find(upload_id))
+                await self._stored_if_whole(self.find(upload_id), confirm)
         return self.find(upload_id)
 
     async def end(self, upload_id: str) -> None:
@@ -214,16 +247,6 @@ class Uploads:
                 del self._turns[upload_id]
                 turn.over.set()
 
-    async def _measured(self, upload: Upload, length: int | None) -> Upload:
-        """The upload, its length noted if that was still to be told."""
-        if length is None or length == upload.length:
-            return upload
-        if upload.length is not None or length < upload.offset or length > FILE_MAX_BYTES:
-            raise UploadTooLong(FILE_MAX_BYTES if upload.length is None else upload.length)
-        measured = replace(upload, length=length)
-        await uninterrupted(self._keep(measured))
-        return measured
-
     async def _receive(
         self,
         turn: "_Turn",
@@ -254,13 +277,16 @@ class Uploads:
             turn.inflow = None
             await uninterrupted(inflow.close())
 
-    async def _stored_if_whole(self, upload: Upload) -> Upload:
+    async def _stored_if_whole(self, upload: Upload, confirm: Confirm) -> Upload:
         if not upload.is_whole or upload.state is not UploadState.OPEN:
             return upload
-        return await uninterrupted(self._store(upload))
+        return await uninterrupted(self._store(upload, confirm))
 
-    async def _store(self, upload: Upload) -> Upload:
-        """Bring the whole file to its place. Raises: ChecksumMismatch, PathRefused, QueueUnwritable."""
+    async def _store(self, upload: Upload, confirm: Confirm) -> Upload:
+        """Bring the whole file to its place.
+
+        Raises: ChecksumMismatch, PathRefused, QueueUnwritable; whatever `confirm` raises.
+        """
         part = self._part(upload.id)
 
         def is_sound() -> bool:
@@ -272,7 +298,7 @@ class Uploads:
         if not await on_disk(is_sound):
             await self._give_up(upload)
             raise ChecksumMismatch(upload.path)
-        await self._storage.adopt(upload.path, part)
+        await self._storage.adopt(upload.path, part, confirm=confirm)
         stored = replace(upload, state=UploadState.STORED, expires_at=self._clock.now() + LIFETIME_S)
         await self._keep(stored)
         log.info("upload %s: stored as %s, %d bytes", upload.id, upload.path, upload.offset)
@@ -341,6 +367,15 @@ class _Turn:
     def _wait_until(self, when: float | None) -> None:
         if not self._patience.expired():
             self._patience.reschedule(when)
+
+
+def _measured(upload: Upload, length: int | None) -> Upload:
+    """The upload with the length that was still to be told. Raises: UploadTooLong."""
+    if length is None or length == upload.length:
+        return upload
+    if upload.length is not None or length < upload.offset or length > FILE_MAX_BYTES:
+        raise UploadTooLong(FILE_MAX_BYTES if upload.length is None else upload.length)
+    return replace(upload, length=length)
 
 
 def _sha256(path: Path) -> str:

@@ -339,7 +339,7 @@ async def test_a_chat_is_owed_news_of_what_is_final_for_it(queue: DirectoryQueue
     }
     video = await queue.claim(Kind.VIDEO, WORKER)
     assert video is not None
-    await queue.complete(video.claim, {"video_path": "x"})
+    await queue.complete(video.claim, {})
     assert (Kind.VIDEO, "film-video") in {(news.kind, news.job_id) for news in queue.outbox.owed()}
 
 
