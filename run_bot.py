@@ -8,6 +8,7 @@ import logs
 from bot.chat.settings import ChatSettings
 from bot.chat.telegram_bot import Chat
 from bot.endpoint.application import Endpoint, EndpointSettings, PortTaken
+from bot.endpoint.descriptors import raise_limit
 from bot.endpoint.health_routes import disk_check, worker_check
 from bot.library.channels import Channels
 from bot.notifications import Delivery, Notifications
@@ -123,6 +124,7 @@ def chat_settings(settings: BotSettings) -> ChatSettings:
 
 if __name__ == "__main__":
     os.umask(0o077)
+    raise_limit()
     bot_settings = load(BotSettings)
     logs.set_up(bot_settings.log_level, bot_settings.log_format, frozenset({bot_settings.bot_token or ""}))
     try:

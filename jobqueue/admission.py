@@ -99,8 +99,8 @@ class Admission:
 
         try:
             await self._ledger.accept(job, dropped=dropped)
-        except (QueueUnwritable, JobExists):
-            self._intake.forget(job)
+        except (JobExists, JobInvalid):
+            self._intake.forget(job)  # after an error of the disk it may lie there: its folder stays its own
             raise
         self._ready(kind)
         return job

@@ -8,7 +8,7 @@ import filelock
 
 from jobqueue import durable
 from jobqueue.job import Json, Kind
-from jobqueue.wire import timestamp
+from jobqueue.wire import LARGEST, timestamp
 
 LOCK_TIMEOUT_S = 10
 
@@ -45,7 +45,7 @@ class Counters:
 
     def at_least(self, kind: Kind, value: int) -> None:
         """See to it that the next number is above `value`: what the jobs on disk already carry."""
-        if value > self._last[kind]:
+        if self._last[kind] < value <= LARGEST:  # beyond, somebody has written nonsense
             with self._mutex:
                 self._last[kind] = max(self._last[kind], value)
 

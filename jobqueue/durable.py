@@ -118,10 +118,16 @@ def to_bytes(record: Mapping[str, Json]) -> bytes:
 
     A lone surrogate (half an emoji cut by some program) becomes `?`: it has no UTF-8.
     """
+    # Not indented any deeper: a record of many small values would grow a hundredfold.
+    lines = [b"  " + _encode(name) + b": " + _encode(value) for name, value in record.items()]
+    return b"{\n" + b",\n".join(lines) + b"\n}\n"
+
+
+def _encode(value: Json) -> bytes:
     try:
-        return orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(value)
     except TypeError:  # what it is too strict for: a lone surrogate, a number of more than 64 bits
-        return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode(errors="replace")
+        return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
 def read_record(path: Path) -> dict[str, Json]:

@@ -22,6 +22,8 @@ from jobqueue.wire import from_record, to_record
 log = logging.getLogger(__name__)
 
 
+RECORD_WRITTEN_MAX_BYTES = durable.RECORD_MAX_BYTES // 2
+"""Room is left for what later moves add."""
 GLANCE_BYTES = 1 << 16
 """Most records are shorter."""
 
@@ -65,8 +67,11 @@ class JobFolders:
         return any(os.path.lexists(f"{self.folder(kind, state)}/{job_id}.json") for state in FINAL)
 
     def put(self, job: Job, state: State) -> Put:
-        """The job's record in the folder of `state`."""
-        return Put(self.path(job.kind, state, job.id), durable.to_bytes(to_record(job)))
+        """The job's record in the folder of `state`. Raises: JobInvalid if it could not be read again."""
+        data = durable.to_bytes(to_record(job))
+        if len(data) > RECORD_WRITTEN_MAX_BYTES:
+            raise JobInvalid({"job": "is too large"})
+        return Put(self.path(job.kind, state, job.id), data)
 
     def take(self, kind: Kind, job_id: str, worker_id: str) -> Move:
         """The move of a pending job into processing.

@@ -11,7 +11,7 @@ from jobqueue import tracing
 from jobqueue.daynumbers import Day
 from jobqueue.duplicates import Duplicates, script_digest
 from jobqueue.errors import JobInvalid, PathRefused
-from jobqueue.job import JOB_ID, Job, Json, Kind, video_job_id
+from jobqueue.job import JOB_ID, VIDEO_SUFFIX, Job, Json, Kind, video_job_id
 from jobqueue.storage import check_path
 from jobqueue.tenants import Tenants, production_of
 from jobqueue.wire import LARGEST, from_record, unpointed
@@ -82,7 +82,7 @@ class Intake:
     def remember(self, job: Job) -> None:
         """Take note of a job that exists, so that no new one gets its number."""
         number = job.number("video_number")
-        if number is not None:
+        if number is not None and 0 < number <= VIDEO_NUMBER_MAX:
             day = (job.text("date"), job.text("channel_code"))
             self._last_video[day] = max(number, self._last_video.get(day, 0))
         self.tenants.enter(job)
@@ -98,13 +98,10 @@ class Intake:
         return {day: self._last_video[day] for day in days if day in self._last_video}
 
     def forget(self, job: Job) -> None:
-        """The job could not be written: its number and folder are free again."""
+        """The job was refused before anything was written: its folder is free again; its number is skipped."""
         if production_of(job) == job.id:  # else its audio job, which is there, uses the folder too
             self.tenants.leave(job)
         self.duplicates.forget(job)
-        day = (job.text("date"), job.text("channel_code"))
-        if self._last_video.get(day) == job.number("video_number"):
-            self._last_video[day] -= 1
 
     def let_go(self, job: Job) -> None:
         """The job has been removed: its folder is free, its number is not."""
@@ -130,11 +127,11 @@ class Intake:
             fields["profile"] = _unpointed(profile)
         if not tracing.is_correlation_id(fields.get("correlation_id")):
             fields.pop("correlation_id", None)
-        if parent is not None:
-            fields = _grown_from(parent, fields)
         reasons = _faults(kind, fields)
         if reasons:
             raise JobInvalid(reasons)
+        if parent is not None:  # what it passes on was accepted with it, and must not hold its video up now
+            fields = _grown_from(parent, fields)
         return str(fields.get("job_id") or _new_id(kind, fields)), fields
 
     def complete(self, kind: Kind, job_id: str, checked: Mapping[str, Json], *, now: float) -> Job:
@@ -167,7 +164,7 @@ class Intake:
         """Give the job its day, its number of the day and the folder of its media."""
         day = str(fields.setdefault("date", self._profiles.today(code)))
         if "video_number" not in fields:
-            fields["video_number"] = self._last_video.get((day, code), 0) + 1
+            fields["video_number"] = min(self._last_video.get((day, code), 0) + 1, VIDEO_NUMBER_MAX)
         if "organized_path" not in fields:
             path = f"{day}/{code}/video_{fields['video_number']}"
             # Two jobs that claim the same number must not write over each other's files.
@@ -201,6 +198,9 @@ def _faults(kind: Kind, fields: Mapping[str, Json]) -> dict[str, str]:
         value = fields.get(name)
         if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
             reasons[name] = f"must be {example}"
+    own, parent = str(fields.get("job_id") or ""), str(fields.get("audio_job_id") or "")
+    if kind is Kind.VIDEO and own.endswith(VIDEO_SUFFIX) and own != video_job_id(parent):
+        reasons["job_id"] = f"must not end in {VIDEO_SUFFIX}: so ends the id of an audio job's own video"
     script = fields.get("script_text")
     if kind is Kind.AUDIO and not (isinstance(script, str) and script.strip()):
         reasons["script_text"] = "must be the text to speak"

@@ -13,11 +13,12 @@ Result: TypeAlias = Mapping[str, Json]
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """No `_`, so that `{worker_id}_{job_id}.json` splits at its last one."""
 WORKER_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+VIDEO_SUFFIX = "-video"
 
 
 def video_job_id(audio_job_id: str) -> str:
     """Id of the video job that grows from an audio job: always the same one, so a crash cannot make two."""
-    derived = f"{audio_job_id}-video"
+    derived = f"{audio_job_id}{VIDEO_SUFFIX}"
     return derived if JOB_ID.fullmatch(derived) else uuid.uuid5(uuid.NAMESPACE_OID, audio_job_id).hex
 
 

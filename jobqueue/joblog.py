@@ -10,6 +10,8 @@ from jobqueue.wire import timestamp
 
 log = logging.getLogger(__name__)
 
+FULL_BYTES = 16 << 20
+"""A log this long tells nothing new; somebody reports progress without end."""
 LAST_BYTES = 1 << 20
 LAST_LINES = 1000
 """As much as is read back; a log may be longer."""
@@ -36,7 +38,8 @@ class JobLog:
         for job_id, its in lines.items():
             try:
                 with self._place(job_id).open("a", encoding="utf-8", errors="replace") as file:
-                    file.write("".join(its))
+                    if file.tell() < FULL_BYTES:
+                        file.write("".join(its))
             except OSError as error:
                 log.warning("job %s: its log cannot be written: %s", job_id, error)
 

@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
 """Fields a job carries of the worker that has it."""
 OF_THE_SCRIPT = frozenset({"script_text", "script_digest", "duplicate_of"})
-NOT_A_RESULT = OWN_FIELDS | OF_THE_CLAIM | OF_THE_SCRIPT | {*INHERITED, "claim_token", "last_worker_id"}
+NUMBERS = frozenset(f"{kind}_counter" for kind in Kind)
+NOT_A_RESULT = (
+    OWN_FIELDS | OF_THE_CLAIM | OF_THE_SCRIPT | NUMBERS | {*INHERITED, "claim_token", "last_worker_id"}
+)
 """Fields that no result may change."""
 REASON_MAX = 2000
 
@@ -100,7 +103,7 @@ class Outcomes:
     # --- what the holder reports
 
     async def complete(self, claim: Claim, result: Result) -> None:
-        """Raises: JobNotFound, LeaseLost; JobInvalid if the recording or video it names was never uploaded."""
+        """Raises: JobNotFound, LeaseLost; JobInvalid if the file it names was never uploaded."""
         async with self._ledger.lock(claim.kind, claim.job_id):
             if await self._is_settled(claim, State.COMPLETED):
                 return

@@ -13,8 +13,11 @@ from bot.endpoint.bodies import BODY_MAX_BYTES
 from bot.endpoint.callers import WorkerRights
 from bot.endpoint.calls import Call
 from bot.endpoint.claim_routes import ClaimRoutes
+from bot.endpoint.connections import ConnectionLimits, ConnectionRunner, keep_known
 from bot.endpoint.dashboard import ACTIONS, DashboardRoutes
+from bot.endpoint.descriptors import connections_max
 from bot.endpoint.event_routes import EventRoutes
+from bot.endpoint.expectations import expectations
 from bot.endpoint.file_routes import FileRoutes
 from bot.endpoint.health_routes import Check, HealthRoutes
 from bot.endpoint.keys import KeyCheck, ServedCalls
@@ -26,6 +29,7 @@ from bot.endpoint.pause_routes import PauseRoutes
 from bot.endpoint.problems import as_problems
 from bot.endpoint.queue_routes import QueueRoutes
 from bot.endpoint.request_ids import put_request_id, with_request_id
+from bot.endpoint.seldom import FewAcceptErrors
 from bot.endpoint.sessions import Sessions
 from bot.endpoint.upload_routes import UploadRoutes
 from bot.endpoint.worker_keys import KeyFile, WorkerKeys
@@ -51,6 +55,7 @@ class EndpointSettings:
     lease_s: float
     session_secret: str = field(default_factory=secrets.token_hex, repr=False)
     """Signs the dashboard's sessions; without one they last as long as the process."""
+    limits: ConnectionLimits = field(default_factory=lambda: ConnectionLimits(connections_max()))
 
 
 class PortTaken(Exception):
@@ -98,6 +103,8 @@ class Endpoint:
                 self._audit.middleware(served),
                 as_problems,
                 key_check.middleware,
+                keep_known,
+                expectations(served),
             ],
             client_max_size=BODY_MAX_BYTES,
         )
@@ -126,10 +133,9 @@ class Endpoint:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Listen until `stop`. Raises: PortTaken."""
-        # A caller that hangs up in a long wait must not be given a job: its handler is cancelled.
-        runner = web.AppRunner(
-            self.application, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
-        )
+        runner = ConnectionRunner(self.application, self._settings.limits, shutdown_s=SHUTDOWN_S)
+        few_errors = FewAcceptErrors()
+        logging.getLogger("asyncio").addFilter(few_errors)
         await runner.setup()
         try:
             site = web.TCPSite(runner, self._settings.host, self._settings.port)
@@ -151,3 +157,4 @@ class Endpoint:
             self._events.close()
             await runner.cleanup()
             await self._audit.flush(is_last=True)
+            logging.getLogger("asyncio").removeFilter(few_errors)

@@ -127,6 +127,7 @@ class HeartbeatBody(WorkerBody):
 
 async def read_object(request: web.Request) -> dict[str, Json]:
     """The JSON object in the body; an empty body is an empty object. Raises: Problem."""
+    refuse_too_long(request)
     try:
         data = await request.read()
     except web.RequestPayloadError:
@@ -146,6 +147,12 @@ async def read_object(request: web.Request) -> dict[str, Json]:
     if not isinstance(body, dict):
         raise Problem(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
     return _whole_characters(body) if SURROGATE.search(data) else body
+
+
+def refuse_too_long(request: web.Request) -> None:
+    """Refuse a JSON body by the length it is announced with, before any of it is read. Raises: Problem."""
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have {BODY_MAX_BYTES} bytes")
 
 
 async def read_body(request: web.Request, model: type[B]) -> B:

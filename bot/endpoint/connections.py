@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from aiohttp.web_protocol import ERROR
 
 from bot.endpoint.callers import CALLER
+from bot.endpoint.expectations import UNEXPECTED
 from bot.endpoint.problems import Handler, Status, problem
 from bot.endpoint.request_ids import HEADER, request_id
 from bot.endpoint.seldom import Seldom
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 HEAD_S = 20.0
 UNREADABLE = "the request is not HTTP/1.1 as it should be, or its head is too long"
 UNKNOWN_ENCODING = "send the body as it is, or with Content-Encoding gzip or deflate"
-UNEXPECTED = "of what can be expected, only 100-continue is known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,21 @@ class ConnectionLimits:
 class Connection(web.RequestHandler):
     """One caller's connection."""
 
-    __slots__ = ("_body", "_connections", "_is_answering", "_patience")
+    __slots__ = ("_body", "_connections", "_is_answering", "_patience", "_wire")
 
-    def __init__(self, connections: "Connections", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+    def __init__(
+        self, connections: "Connections", *, loop: asyncio.AbstractEventLoop, **options: Any
+    ) -> None:
         super().__init__(connections, loop=loop, **options)
         self._connections = connections
+        self._wire: asyncio.BaseTransport | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._is_answering = False
         self._body: StreamReader | None = None
         """Of the last request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = transport
         if not self._connections.admit(self):
             transport.close()
             return
@@ -88,8 +92,8 @@ class Connection(web.RequestHandler):
 
     def drop(self) -> None:
         """Hang up at once: what a caller does not fetch must not keep the connection open."""
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+        if isinstance(self._wire, asyncio.WriteTransport):
+            self._wire.abort()
 
     def keep(self) -> None:
         """Its caller has shown a key: the connection makes room for no other."""
@@ -102,7 +106,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what never reached a handler, or failed outside of all; `message` quotes the caller."""
+        """The answer to what never reached a handler, or failed outside of all. `message` is not in it."""
         self._tell("a request could not be answered", exc)
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer broke off")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.endpoint.calls import KIND, Access, Answer, Call
+from bot.endpoint.calls import KIND, Access, Answer, Call, Parameter
 from bot.endpoint.overview import overview
+from bot.endpoint.problems import Problem
 from bot.endpoint.sessions import COOKIE, GOOD_FOR_S, Sessions
 from jobqueue.directory import DirectoryQueue
 
@@ -41,7 +42,7 @@ class DashboardRoutes:
         self._pages = {name: (PAGES / name).read_bytes() for name in TYPES}
 
     def calls(self) -> list[Call]:
-        names = "|".join(name.replace(".", r"\.") for name in TYPES if name != INDEX)
+        names = [name for name in TYPES if name != INDEX]
         return [
             Call(
                 "GET",
@@ -54,12 +55,13 @@ class DashboardRoutes:
             ),
             Call(
                 "GET",
-                f"/pages/{{name:{names}}}",
+                "/pages/{name}",
                 self.page,
                 "A file of the dashboard",
                 Access.ANYONE,
                 answer_type="*/*",
                 others=(NOT_MODIFIED,),
+                parameters=(Parameter("name", "of the file", {"enum": names}, "path"),),
             ),
             Call(
                 "POST",
@@ -90,7 +92,10 @@ class DashboardRoutes:
         return self._page(request, INDEX)
 
     async def page(self, request: web.Request) -> web.Response:
-        return self._page(request, request.match_info["name"])
+        name = request.match_info["name"]
+        if name not in TYPES or name == INDEX:
+            raise Problem(HTTPStatus.NOT_FOUND, "the dashboard has no such file")
+        return self._page(request, name)
 
     def _page(self, request: web.Request, name: str) -> web.Response:
         data = self._pages[name]

@@ -1,8 +1,7 @@
-"""A download: the whole file or the part that was asked for, if it still is what the caller knows (RFC 9110)."""
+"""A download: a file, or the part of it that was asked for if it still is what the caller knows."""
 
 import asyncio
 import math
-import os
 import re
 import stat
 from collections.abc import Mapping
@@ -35,8 +34,11 @@ class Version:
 
 
 class Download(web.FileResponse):
-    """aiohttp's answer with a file, told what to send by us: it knows no If-Range with an entity tag,
-    takes a Range it cannot read for one that it cannot meet, and refuses without a word."""
+    """aiohttp's answer with a file, told by us what to send of it.
+
+    By itself it knows no If-Range with an entity tag, takes a Range that it cannot read for one that it
+    cannot meet, and refuses without a word (RFC 9110, sections 13 and 14).
+    """
 
     def __init__(self, place: Path, told: Mapping[str, str]) -> None:
         """`told`: the headers it goes by, whatever the request says."""
@@ -63,7 +65,7 @@ async def download(request: web.Request, place: Path, path: str) -> web.StreamRe
 def _version(place: Path, path: str) -> Version:
     """Blocking. Raises: MediaMissing."""
     try:
-        facts = os.stat(place)
+        facts = place.stat()
     except OSError:
         raise MediaMissing(path) from None
     if not stat.S_ISREG(facts.st_mode):
@@ -103,7 +105,7 @@ def _asked_part(request: web.Request, version: Version) -> tuple[int, int] | Non
     if request.method != "GET" or found is None or not _is_of_this(request, version):
         return None
     first, last = (int(digits) if digits else None for digits in found.groups())
-    if first is None and last is None or (first is not None and last is not None and last < first):
+    if (first is None and last is None) or (first is not None and last is not None and last < first):
         return None
     end = version.size_bytes - 1
     if first is None:

@@ -235,7 +235,7 @@ def _answer(answer: Answer, call: Call, schemas: _Schemas) -> dict[str, Any]:
 
 def refusals(call: Call) -> list[Status]:
     """Every status the call may refuse with."""
-    may: set[Status] = {HTTPStatus.BAD_REQUEST, *call.refusals}
+    may: set[Status] = {HTTPStatus.BAD_REQUEST, HTTPStatus.EXPECTATION_FAILED, *call.refusals}
     if call.access is not Access.ANYONE:
         may |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
         may |= {HTTPStatus.FORBIDDEN}

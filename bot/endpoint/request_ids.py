@@ -29,7 +29,7 @@ async def put_request_id(request: web.Request, response: web.StreamResponse) -> 
     response.headers[HEADER] = request_id(request)
 
 
-def request_id(request: web.Request) -> str:
+def request_id(request: web.BaseRequest) -> str:
     """The id of the request."""
     known: str | None = request.get(REQUEST_ID)
     if known is None:

@@ -11,12 +11,14 @@ from yarl import URL
 
 from bot.endpoint.application import Endpoint, EndpointSettings
 from bot.endpoint.calls import Call
+from bot.endpoint.connections import ConnectionLimits
 from bot.publishing.links import SignedLinks
 from jobqueue.directory import DirectoryQueue
 from tests.clock import FakeClock
 from tests.endpoint.drift import Drift
 
 KEY = "the-right-key"
+LIMITS = ConnectionLimits(most=1000)
 
 
 @pytest.fixture
@@ -36,8 +38,11 @@ class Server:
 
 
 @asynccontextmanager
-async def served(queue: DirectoryQueue, links: SignedLinks, clock: FakeClock) -> AsyncIterator[Server]:
-    endpoint = Endpoint(queue, links, clock, [], EndpointSettings("127.0.0.1", 0, KEY, lease_s=90))
+async def served(
+    queue: DirectoryQueue, links: SignedLinks, clock: FakeClock, limits: ConnectionLimits = LIMITS
+) -> AsyncIterator[Server]:
+    settings = EndpointSettings("127.0.0.1", 0, KEY, lease_s=90, limits=limits)
+    endpoint = Endpoint(queue, links, clock, [], settings)
     drift = Drift(endpoint)
     stop = asyncio.Event()
     serving = asyncio.ensure_future(endpoint.serve(stop))

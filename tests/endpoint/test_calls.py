@@ -5,10 +5,14 @@ import base64
 import hashlib
 import io
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from bot.publishing.links import GOOD_FOR_S, SignedLinks
@@ -396,3 +400,107 @@ async def test_a_signed_link_opens_one_file_for_a_week(
         clock.advance(GOOD_FOR_S + 1)
         async with stranger.get(URL(path, encoded=True)) as answer:
             assert answer.status == 401
+
+
+# --- parts of files, and versions of them
+
+
+async def fetch(
+    http: aiohttp.ClientSession, headers: dict[str, str], path: str = "/files/movie.mp4"
+) -> tuple[int, bytes, Mapping[str, str]]:
+    async with http.get(path, headers=headers) as answer:
+        if answer.status >= 400:
+            problem = await answer.json(content_type="application/problem+json")
+            assert problem["status"] == answer.status and problem["detail"]
+        return answer.status, await answer.read(), answer.headers
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "found"),
+    [
+        ("bytes=0-3", 206, b"0123"),
+        ("Bytes=2-", 206, b"23456789"),
+        ("bytes=-3", 206, b"789"),
+        ("bytes=-99", 206, b"0123456789"),
+        ("bytes=8-99999999999999999999", 206, b"89"),
+        ("bytes=0-1,3-4", 200, b"0123456789"),
+        ("items=0-1", 200, b"0123456789"),
+        ("bytes=5-2", 200, b"0123456789"),
+        ("bytes=-", 200, b"0123456789"),
+        ("bytes=٣-٤", 200, b"0123456789"),
+        ("bytes=" + "9" * 5000 + "-", 200, b"0123456789"),
+        ("bytes=10-", 416, None),
+        ("bytes=-0", 416, None),
+    ],
+)
+async def test_a_part_is_sent_as_asked_and_an_odd_wish_gets_the_whole_file(
+    http: aiohttp.ClientSession, asked: str, status: int, found: bytes | None
+) -> None:
+    await call(http, "PUT", "/files/movie.mp4", data=b"0123456789")
+    got, data, headers = await fetch(http, {"Range": asked})
+    assert got == status
+    if found is None:
+        assert headers["Content-Range"] == "bytes */10"
+    else:
+        assert data == found
+    async with http.head("/files/movie.mp4", headers={"Range": asked}) as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, "10")
+
+
+async def test_no_part_of_an_empty_file_can_be_had(http: aiohttp.ClientSession) -> None:
+    await call(http, "PUT", "/files/movie.mp4", data=b"")
+    assert (await fetch(http, {"Range": "bytes=0-"}))[0] == 416
+    assert (await fetch(http, {}))[:2] == (200, b"")
+
+
+async def test_a_download_that_goes_on_never_joins_two_versions(
+    http: aiohttp.ClientSession, data_dir: Path
+) -> None:
+    place = data_dir / "files/movie.mp4"
+    await call(http, "PUT", "/files/movie.mp4", data=b"A" * 1000)
+    os.utime(place, (1e9, 1e9))
+    _, _, old = await fetch(http, {})
+    for named in (old["ETag"], old["Last-Modified"]):
+        status, data, _ = await fetch(http, {"Range": "bytes=500-", "If-Range": named})
+        assert (status, data) == (206, b"A" * 500)
+    await call(http, "PUT", "/files/movie.mp4", data=b"B" * 1000)
+    os.utime(place, (1e9 - 5, 1e9 - 5))  # an older date is another version as well
+    _, _, new = await fetch(http, {})
+    for named in (old["ETag"], old["Last-Modified"], f"W/{new['ETag']}", "yesterday", "*"):
+        status, data, _ = await fetch(http, {"Range": "bytes=500-", "If-Range": named})
+        assert (status, data) == (200, b"B" * 1000), named
+        # Nor is a part that the new one has not a reason to refuse.
+        assert (await fetch(http, {"Range": "bytes=5000-", "If-Range": named}))[0] == 200
+
+
+async def test_a_file_replaced_in_the_moment_before_it_is_opened_is_not_sent_in_part(
+    http: aiohttp.ClientSession, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await call(http, "PUT", "/files/movie.mp4", data=b"A" * 1000)
+    prepare = web.FileResponse.prepare
+
+    async def late(self: web.FileResponse, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        (data_dir / "files/movie.mp4").write_bytes(b"B" * 1001)
+        return await prepare(self, request)
+
+    monkeypatch.setattr(web.FileResponse, "prepare", late)
+    async with http.get("/files/movie.mp4", headers={"Range": "bytes=500-"}) as answer:
+        assert (answer.status, await answer.read()) == (412, b"")
+
+
+async def test_what_a_caller_knows_of_a_file_is_minded(http: aiohttp.ClientSession, data_dir: Path) -> None:
+    await call(http, "PUT", "/files/movie.mp4", data=b"0123456789")
+    await call(http, "PUT", "/files/movie.mp4.gz", data=b"somebody else's")
+    os.utime(data_dir / "files/movie.mp4", (1e9, 1e9))
+    before = {"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}
+    _, data, known = await fetch(http, {"Accept-Encoding": "gzip"})
+    tag, day = known["ETag"], known["Last-Modified"]
+    assert (data, "Content-Encoding" in known) == (b"0123456789", False)
+    for headers in ({"If-None-Match": tag}, {"If-None-Match": f"W/{tag}"}, {"If-Modified-Since": day}):
+        status, data, told = await fetch(http, {**headers, "Range": "bytes=99-"})
+        assert (status, data, told["ETag"]) == (304, b"", tag)
+    for headers in ({"If-Match": '"other"'}, {"If-Match": f"W/{tag}"}, before):
+        assert (await fetch(http, headers))[0] == 412
+    for headers in ({"If-Match": tag}, {"If-Match": f'"other", {tag}'}, {"If-Match": tag, **before}):
+        assert (await fetch(http, {**headers, "Range": "bytes=0-1"}))[:2] == (206, b"01")
+    assert (await fetch(http, {"If-None-Match": '"other"', "If-Modified-Since": day}))[0] == 200

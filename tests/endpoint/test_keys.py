@@ -21,12 +21,15 @@ from bot.publishing.links import SignedLinks
 from jobqueue.directory import DirectoryQueue
 from jobqueue.job import Json, Kind
 from jobqueue.lifecycle import State
+from jobqueue.uploads.uploads import SHARE_MAX
 from logs import WithoutSecrets
 from tests.clock import FakeClock
 from tests.endpoint.conftest import KEY, Server, served
 from tests.profiles import PlainProfiles
 
 Body = dict[str, Json]
+TUS = {"Tus-Resumable": "1.0.0"}
+PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
 @pytest.fixture
@@ -229,6 +232,141 @@ async def test_an_upload_in_pieces_is_held_to_the_same_folders(
     headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "3", "Upload-Metadata": f"path {place}"}
     assert (await call(gpu_2, "POST", "/uploads/", headers=headers))[0] == 403
     assert (await call(gpu_1, "POST", "/uploads/", headers=headers))[0] == 201
+
+
+class Late:
+    """A body whose second half comes when the test says so."""
+
+    def __init__(self, first: bytes, rest: bytes) -> None:
+        self._first, self._rest = first, rest
+        self.half_sent = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._first
+        self.half_sent.set()
+        await self.go_on.wait()
+        yield self._rest
+
+
+def place_of(path: object) -> str:
+    return base64.b64encode(str(path).encode()).decode()
+
+
+async def begin(http: aiohttp.ClientSession, path: object, length: int) -> tuple[int, str]:
+    """Status and address of a new upload."""
+    headers = {**TUS, "Upload-Length": str(length), "Upload-Metadata": f"path {place_of(path)}"}
+    async with http.post("/uploads/", headers=headers) as answer:
+        return answer.status, answer.headers.get("Location", "")
+
+
+@pytest.mark.parametrize("way", ["put", "tus", "tus at creation"])
+async def test_an_upload_begun_before_the_job_was_lost_replaces_nothing(
+    http: aiohttp.ClientSession,
+    gpu_1: aiohttp.ClientSession,
+    gpu_2: aiohttp.ClientSession,
+    data_dir: Path,
+    way: str,
+) -> None:
+    await enqueue(http, "j1")
+    path = f"{(await claim(gpu_1, 'gpu-1'))['organized_path']}/audio.wav"
+    body = Late(b"BAD", b"BAD")
+    if way == "put":
+        sending = call(gpu_1, "PUT", f"/files/{path}", data=body)
+    elif way == "tus":
+        _, address = await begin(gpu_1, path, 6)
+        sending = call(gpu_1, "PATCH", address, data=body, headers={**PIECE, "Upload-Offset": "0"})
+    else:
+        told = {**PIECE, "Upload-Length": "6", "Upload-Metadata": f"path {place_of(path)}"}
+        sending = call(gpu_1, "POST", "/uploads/", data=body, headers=told)
+    late = asyncio.ensure_future(sending)
+    await body.half_sent.wait()
+    async with asyncio.timeout(5):
+        while not [*(data_dir / "tmp").glob("*audio.wav*"), *(data_dir / "uploads").glob("*.part")]:
+            await asyncio.sleep(0.01)
+    assert (await call(http, "DELETE", "/queue/audio/jobs/j1"))[0] == 200
+    assert (await call(http, "POST", "/queue/audio/jobs/j1/retry"))[0] == 200
+    await claim(gpu_2, "gpu-2")
+    assert (await call(gpu_2, "PUT", f"/files/{path}", data=b"GOOD"))[0] == 201
+    assert await report(gpu_2, "complete", {"worker_id": "gpu-2", "audio_path": path}) == 200
+    body.go_on.set()
+    assert (await late)[0] == 403
+    assert (data_dir / "files" / path).read_bytes() == b"GOOD"
+    assert list((data_dir / "tmp").iterdir()) == []
+
+
+async def test_an_upload_whose_last_step_was_refused_can_be_ended_by_who_has_the_job(
+    http: aiohttp.ClientSession, gpu_1: aiohttp.ClientSession, data_dir: Path
+) -> None:
+    await enqueue(http, "j1")
+    path = f"{(await claim(gpu_1, 'gpu-1'))['organized_path']}/audio.wav"
+    _, address = await begin(gpu_1, path, 6)
+    body = Late(b"abc", b"def")
+    late = asyncio.ensure_future(
+        call(gpu_1, "PATCH", address, data=body, headers={**PIECE, "Upload-Offset": "0"})
+    )
+    await body.half_sent.wait()
+    assert await report(gpu_1, "release", {"worker_id": "gpu-1"}) == 200
+    body.go_on.set()
+    assert (await late)[0] == 403
+    for method in ("HEAD", "DELETE", "PATCH"):
+        asked = {**PIECE, "Upload-Offset": "6"}
+        assert (await call(gpu_1, method, address, headers=asked))[0] == 403
+    assert not (data_dir / "files" / path).exists()
+    await claim(gpu_1, "gpu-1")
+    assert (await call(gpu_1, "HEAD", address, headers=TUS))[0] == 200
+    assert (data_dir / "files" / path).read_bytes() == b"abcdef"
+
+
+async def test_one_key_cannot_take_all_open_uploads(
+    http: aiohttp.ClientSession, gpu_1: aiohttp.ClientSession, gpu_2: aiohttp.ClientSession
+) -> None:
+    for job_id in ("j1", "j2"):
+        await enqueue(http, job_id)
+    first, second = await claim(gpu_1, "gpu-1"), await claim(gpu_2, "gpu-2")
+    statuses = [(await begin(gpu_1, f"{first['organized_path']}/{n}", 5))[0] for n in range(SHARE_MAX + 1)]
+    assert statuses == [201] * SHARE_MAX + [429]
+    headers = {
+        **TUS,
+        "Upload-Length": "5",
+        "Upload-Metadata": f"path {place_of(first['organized_path'])}",
+    }
+    async with gpu_1.post("/uploads/", headers=headers) as answer:
+        assert answer.status == 429 and int(answer.headers["Retry-After"]) > 0
+    assert (await begin(gpu_2, f"{second['organized_path']}/audio.wav", 5))[0] == 201
+    for number in range(SHARE_MAX + 1):
+        assert (await begin(http, f"mine/{number}", 5))[0] == 201
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+@pytest.mark.parametrize("field", ["audio_path", "video_path"])
+async def test_a_job_is_not_completed_with_the_files_of_others(
+    http: aiohttp.ClientSession,
+    gpu_1: aiohttp.ClientSession,
+    gpu_2: aiohttp.ClientSession,
+    kind: str,
+    field: str,
+) -> None:
+    await call(http, "POST", f"/queue/{kind}/jobs", {"job_id": "j1", "script_text": "x", "chat_id": 5})
+    _, answer = await call(gpu_1, "POST", f"/queue/{kind}/claim", {"worker_id": "gpu-1"})
+    job = answer["job"]
+    assert isinstance(job, dict)
+    folder = str(job["organized_path"])
+    for other in (f"{folder}-2/audio.wav", "voices/ann.wav", "elsewhere/video.mp4"):
+        assert (await call(http, "PUT", f"/files/{other}", data=b"of others"))[0] == 201
+    own: Body = {"worker_id": "gpu-1", "claim_token": job["claim_token"]}
+
+    async def complete(session: aiohttp.ClientSession, holder: Body, path: str) -> int:
+        body = {**holder, field: path}
+        return (await call(session, "POST", f"/queue/{kind}/jobs/j1/complete", body))[0]
+
+    for other in (f"{folder}-2/audio.wav", "voices/ann.wav", "elsewhere/video.mp4", "../../etc/passwd"):
+        assert await complete(gpu_1, own, other) == 403
+    assert (await call(gpu_1, "PUT", f"/files/{folder}/media", data=b"own"))[0] == 201
+    assert await complete(gpu_2, {**own, "worker_id": "gpu-2"}, f"{folder}/media") == 409
+    assert await complete(gpu_1, own, f"{folder}/media") == 200
+    assert await complete(gpu_1, own, f"{folder}/media") == 200  # the answer got lost, and the job is done
+    assert await complete(gpu_1, own, "elsewhere/video.mp4") == 403
 
 
 # --- one worker cannot speak for another

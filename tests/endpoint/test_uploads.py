@@ -5,6 +5,7 @@ import base64
 import errno
 import hashlib
 import io
+import json
 import os
 import random
 import time
@@ -202,6 +203,15 @@ async def test_the_length_may_be_told_later(http: aiohttp.ClientSession, data_di
     assert (data_dir / "files" / PLACE).read_bytes() == b"01234567"
 
 
+async def test_a_refused_piece_settles_no_length(http: aiohttp.ClientSession, data_dir: Path) -> None:
+    address = await begin(http, None)
+    assert (await add(http, address, 9, b"abc", Upload_Length="3")).status == 409
+    assert (await add(http, address, 0, b"abcdef", Upload_Length="3")).status == 413
+    assert (await ask(http, "HEAD", address)).headers["Upload-Defer-Length"] == "1"
+    assert (await add(http, address, 0, b"abcdef", Upload_Length="6")).status == 204
+    assert (data_dir / "files" / PLACE).read_bytes() == b"abcdef"
+
+
 async def test_an_empty_file_is_there_at_once(http: aiohttp.ClientSession, data_dir: Path) -> None:
     address = await begin(http, 0)
     assert (data_dir / "files" / PLACE).read_bytes() == b""
@@ -351,6 +361,21 @@ async def test_only_so_many_uploads_are_open(http: aiohttp.ClientSession, clock:
     assert refused.status == 429 and int(refused.headers["Retry-After"]) > 0
     await add(http, addresses[0], 0, b"abcde")
     await begin(http, 5)
+
+
+async def test_a_record_from_before_senders_had_shares_is_taken_up(
+    queue: DirectoryQueue, data_dir: Path, clock: FakeClock
+) -> None:
+    upload = await queue.uploads.create(PLACE, length=5, metadata="", sha256=None, sender="gpu-1")
+    record = data_dir / "uploads" / f"{upload.id}.json"
+    fresh = await restarted(queue, data_dir, clock)
+    assert (await fresh.uploads.look(upload.id)).sender == "gpu-1"
+    told = json.loads(record.read_text())
+    del told["sender"]
+    record.write_text(json.dumps(told))
+    older = await restarted(fresh, data_dir, clock)
+    assert (await older.uploads.look(upload.id)).sender == ""
+    await older.close()
 
 
 # --- broken connections, crowds, time

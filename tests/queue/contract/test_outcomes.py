@@ -3,7 +3,7 @@
 import pytest
 
 from jobqueue.errors import JobInvalid, JobNotFound, LeaseLost
-from jobqueue.job import Claim, Json, Kind, Progress, WorkerReport
+from jobqueue.job import Claim, Delivery, Json, Kind, Progress, WorkerReport
 from jobqueue.lifecycle import State
 from tests.queue.contract.calls import (
     RESULT,
@@ -229,6 +229,30 @@ async def test_a_link_alone_makes_no_video_job_but_its_owner_may(engine: Engine)
     assert counts(engine, Kind.VIDEO) == {}
     video = await engine.queue.enqueue(Kind.VIDEO, {"audio_job_id": "j1", "image_folder": "city"})
     assert (video.job.text("channel_code"), video.job.text("image_folder")) == ("BI", "city")
+
+
+async def claim_video(engine: Engine, by: str) -> Delivery:
+    delivery = await engine.workers.claim(Kind.VIDEO, WorkerReport(by))
+    assert delivery is not None
+    return delivery
+
+
+async def test_a_video_that_was_never_uploaded_does_not_complete_the_job(engine: Engine) -> None:
+    for job_id in ("j1", "j2", "j3"):
+        await engine.queue.enqueue(Kind.VIDEO, {"job_id": job_id, "chat_id": 5})
+    named, linked, plain = [await claim_video(engine, by) for by in ("gpu-1", "gpu-2", "gpu-3")]
+    for path in ("2026-11-22/MAIN/video_1/video.mp4", "../../etc/passwd", named.job.organized_path):
+        with pytest.raises(JobInvalid, match="video_path"):
+            await engine.workers.complete(named.claim, {"video_path": path})
+    path = f"{named.job.organized_path}/video.mp4"
+    await engine.store(path, b"mp4")
+    await engine.workers.complete(named.claim, {"video_path": path})
+    await engine.workers.complete(linked.claim, {"video_path": "elsewhere.mp4", **RESULT})
+    await engine.workers.complete(plain.claim, {})
+    found = [
+        (await engine.queue.get(Kind.VIDEO, job_id)).job.text("video_path") for job_id in ("j1", "j2", "j3")
+    ]
+    assert found == [path, "", ""]
 
 
 async def test_a_recording_that_was_never_uploaded_does_not_complete_the_job(engine: Engine) -> None:
