@@ -84,4 +84,4 @@ powercut: $(READY)  ## cut the power of a disk under the queue, again and again;
 	@$(BIN)/python -m tests.hardship.powercut
 
 clean:  ## remove .venv, caches and the demo's files; your queue stays
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/endpoint/fuzz/.schemathesis

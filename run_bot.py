@@ -9,7 +9,7 @@ from bot.chat.settings import ChatSettings
 from bot.chat.telegram_bot import Chat
 from bot.endpoint.application import Endpoint, EndpointSettings, PortTaken
 from bot.endpoint.descriptors import raise_limit
-from bot.endpoint.health_routes import disk_check, worker_check
+from bot.endpoint.health_routes import disk_check, worker_check, write_check
 from bot.library.channels import Channels
 from bot.notifications import Delivery, Notifications
 from bot.publishing.links import SignedLinks
@@ -72,7 +72,7 @@ async def main(settings: BotSettings) -> None:
             queue,
             links,
             clock,
-            [disk_check(queue), worker_check(queue)],
+            [disk_check(queue), write_check(queue), worker_check(queue)],
             EndpointSettings(settings.api_host, settings.api_port, key, settings.lease_seconds, secret),
         )
         ffmpeg = FFmpeg(on_run=lambda job, run: note_run(queue, job, run))

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from jobqueue.clock import Clock
 from jobqueue.counters import Counters
-from jobqueue.disk import on_disk
+from jobqueue.disk import in_thread, on_disk
 from jobqueue.diskguard import DiskGuard
-from jobqueue.errors import JobExists, JobInvalid, QueueUnwritable
+from jobqueue.errors import JobExists, JobInvalid
 from jobqueue.folders import JobFolders
+from jobqueue.index import Entry
 from jobqueue.intake import Intake
-from jobqueue.job import JOB_ID, Job, Json, Kind
+from jobqueue.job import JOB_ID, Job, Json, Kind, is_same_work
+from jobqueue.leases import Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import State
 from jobqueue.uninterrupted import uninterrupted
+from jobqueue.wire import LARGEST
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Admission:
         counters: Counters,
         clock: Clock,
         guard: DiskGuard,
+        leases: Leases,
         ready: Callable[[Kind], None],
     ) -> None:
         """`ready` is called when a job may be claimed."""
@@ -41,12 +45,15 @@ class Admission:
         self._counters = counters
         self._clock = clock
         self._guard = guard
+        self._leases = leases
         self._ready = ready
 
     async def offer(self, kind: Kind, record: Mapping[str, Json], idempotency_key: str | None) -> Job:
         """The job that was accepted or was there already. Raises: JobInvalid, JobExists, QueueUnwritable."""
+        of_key = None
         if idempotency_key is not None and record.get("job_id") is None:
-            record = {**record, "job_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{kind}\n{idempotency_key}").hex}
+            of_key = uuid.uuid5(uuid.NAMESPACE_OID, f"{kind}\n{idempotency_key}").hex
+            record = {**record, "job_id": of_key}
         job_id, fields = self._intake.check(kind, record, parent=await self._parent(kind, record))
         async with self._ledger.lock(kind, job_id):
             entry = self._ledger.indexes[kind].get(job_id)
@@ -54,7 +61,7 @@ class Admission:
                 self._guard.admit_job()
                 return await uninterrupted(self._accept(kind, job_id, fields))
             there = await self._ledger.read(entry)
-            if idempotency_key is None and not _is_repeat(there, fields):
+            if job_id != of_key and not is_same_work(there, fields):
                 raise JobExists(job_id)
             return there
 
@@ -81,14 +88,18 @@ class Admission:
             place = self._folders.path(kind, State.PENDING, job_id)
             if not path.exists() or (entry is not None and entry.state is State.PENDING and path == place):
                 return  # it has been claimed, or was the queue's own, in the meantime
+            fields["epoch"] = _epoch_on(record, entry)
             if entry is not None:
                 old = self._folders.path(kind, entry.state, job_id, entry.worker_id)
-                if entry.state in (State.PENDING, State.PROCESSING) and old.exists():
+                if entry.state in (State.PENDING, State.PROCESSING) and await in_thread(old.exists):
                     raise JobInvalid({"job_id": "another job has this id"})
                 # A person has put the job back: it starts anew; a file in its old folder is history.
-                fields |= {"epoch": entry.epoch + 1, "retry_count": 0}
                 await on_disk(lambda: old.unlink(missing_ok=True))
-            await uninterrupted(self._accept(kind, job_id, fields, path))
+            self._leases.end(kind, job_id)
+            try:
+                await uninterrupted(self._accept(kind, job_id, fields, path))
+            except JobExists:
+                raise JobInvalid({"job_id": "another job has this id"}) from None
 
     async def _accept(
         self, kind: Kind, job_id: str, fields: Mapping[str, Json], dropped: Path | None = None
@@ -132,7 +143,10 @@ class Admission:
             return None if entry is None else await self._ledger.read(entry)
 
 
-def _is_repeat(there: Job, fields: Mapping[str, Json]) -> bool:
-    """Whether what is offered is the job that is there already."""
-    essence = "script_text" if there.kind is Kind.AUDIO else "audio_job_id"
-    return fields.get(essence) == there.fields.get(essence)
+def _epoch_on(record: Mapping[str, Json], entry: Entry | None) -> int:
+    """Epoch of a job that a person put back: later than any it has had, so that its old claims are stale."""
+    epoch = entry.epoch if entry is not None else 0
+    on_record = record.get("epoch")
+    if isinstance(on_record, int) and epoch < on_record < LARGEST:
+        epoch = on_record
+    return epoch + 1

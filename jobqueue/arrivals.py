@@ -95,6 +95,8 @@ class Arrivals:
     def _unknown(self, kind: Kind, state: State) -> list[Path]:
         """Files in a folder that are not what the index says; blocking."""
         folder = self._folders.folder(kind, state)
+        if not folder.is_dir():
+            self._folders.mend()
         changed_ns = folder.stat().st_mtime_ns
         if self._seen.get(folder) == changed_ns:
             return []

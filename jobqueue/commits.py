@@ -83,6 +83,8 @@ class Commits:
         self._mutex = threading.Lock()
         self._waiting: deque[_Work] = deque()
         self._is_running = False
+        self.failing: str | None = None
+        """Why the last commit failed, in the system's words; None if it did not."""
 
     async def make(self, commit: Commit) -> None:
         """When this returns, it survives a power cut.
@@ -102,7 +104,10 @@ class Commits:
         except OSError as error:
             if commit.move is not None and isinstance(error, FileNotFoundError):
                 raise
+            self.failing = error.strerror or type(error).__name__
             raise QueueUnwritable(f"the queue's disk cannot be written: {error.strerror or error}") from error
+        if commit.rounds:  # a move that had to go without its details proves nothing
+            self.failing = None
 
     def close(self) -> None:
         self._thread.shutdown()

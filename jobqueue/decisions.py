@@ -5,11 +5,10 @@ from dataclasses import replace
 from jobqueue.backend import JobView
 from jobqueue.clock import Clock
 from jobqueue.errors import InvalidTransition
-from jobqueue.job import Job, Kind
+from jobqueue.job import OF_THE_CLAIM, Job, Kind
 from jobqueue.leases import Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import Event, State, next_state
-from jobqueue.outcomes import OF_THE_CLAIM
 from jobqueue.uninterrupted import uninterrupted
 from jobqueue.views import Views
 from jobqueue.waiters import Waiters

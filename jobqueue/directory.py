@@ -34,6 +34,7 @@ from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import State
 from jobqueue.outbox import Outbox
 from jobqueue.outcomes import Outcomes
+from jobqueue.ownership import Ownership
 from jobqueue.pace import Pace
 from jobqueue.pace_file import PaceFile
 from jobqueue.pauses import Pauses
@@ -43,6 +44,8 @@ from jobqueue.retention.clockwatch import ClockWatch
 from jobqueue.retention.disposal import Disposal
 from jobqueue.retention.rounds import Retention
 from jobqueue.roster import Roster
+from jobqueue.setbacks import Setbacks
+from jobqueue.stalls import TICK_S, Stalls
 from jobqueue.storage import DirectoryStorage
 from jobqueue.uploads.uploads import Uploads
 from jobqueue.views import Views
@@ -70,6 +73,7 @@ class DirectoryQueue:
         self._folders = JobFolders(data_dir)
         tmp = self._folders.tmp
         self._lock = filelock.FileLock(data_dir / "owner.lock", timeout=0)
+        self._ownership = Ownership(data_dir)
         self._joblog = JobLog(data_dir / "logs")
         self._intake = Intake(profiles)
         self._waiters = Waiters()
@@ -85,11 +89,19 @@ class DirectoryQueue:
         self.feed = Feed()
         self._commits = Commits(tmp)
         self._ledger = Ledger(self._folders, self._commits, self._joblog, self.outbox, self.feed, clock)
+        self._stalls = Stalls()
+        self._leases = Leases(policy.stuck_s, self._stalls)
         self._admission = Admission(
-            self._ledger, self._folders, self._intake, self.counters, clock, self.disk, self._waiters.wake
+            self._ledger,
+            self._folders,
+            self._intake,
+            self.counters,
+            clock,
+            self.disk,
+            self._leases,
+            self._waiters.wake,
         )
         self.pauses = Pauses(data_dir / "paused.json", tmp, data_dir / "corrupt", self._waiters.wake_all)
-        self._leases = Leases(policy.stuck_s)
         self._paces = {kind: Pace() for kind in Kind}
         self._outcomes = Outcomes(
             self._ledger,
@@ -103,6 +115,7 @@ class DirectoryQueue:
             clock,
             policy,
         )
+        self._setbacks = Setbacks(self._ledger.indexes, clock, retry_cap_s=policy.retry_cap_s)
         self._handover = Handover(
             self._ledger,
             self._outcomes,
@@ -111,6 +124,7 @@ class DirectoryQueue:
             self.roster,
             self._waiters,
             self.pauses,
+            self._setbacks,
             clock,
             policy,
         )
@@ -133,6 +147,11 @@ class DirectoryQueue:
         """Where everything lies."""
         return self._data_dir
 
+    @property
+    def write_failure(self) -> str | None:
+        """Why the last record could not be written; None if it could."""
+        return self._commits.failing
+
     # --- its life
 
     async def open(self) -> None:
@@ -142,8 +161,10 @@ class DirectoryQueue:
         """
         await on_disk(lambda: durable.make_folder(self._data_dir))
         try:
+            self._ownership.take()
             self._lock.acquire()
         except filelock.Timeout:
+            self._ownership.release()
             raise AlreadyOwned(str(self._data_dir)) from None
         except OSError as error:
             raise QueueUnwritable(f"{self._data_dir} cannot be written: {error.strerror or error}") from error
@@ -154,6 +175,7 @@ class DirectoryQueue:
                 if entry.state is State.PROCESSING and entry.worker_id is not None:
                     with contextlib.suppress(JobNotFound):
                         self._handover.regrant(await self._ledger.read(entry), entry.worker_id)
+        self._setbacks.mend()
         if sum(map(len, jobs.values())) > MANY_JOBS:
             # They stay. To look through all of them, each time, would hold the loop.
             gc.freeze()
@@ -191,6 +213,7 @@ class DirectoryQueue:
         with contextlib.suppress(QueueUnwritable):
             await self.flush()
         self._commits.close()
+        self._ownership.release()
         self._lock.release()
 
     def dismiss_waiting(self) -> None:
@@ -205,11 +228,17 @@ class DirectoryQueue:
                 (self.rescan, TEND_S),
                 (self.uploads.sweep, TEND_S),
                 (self.flush, FLUSH_S),
+                (self._tick, TICK_S),
             ):
                 duties.create_task(_repeat(duty, pause_s, stop))
 
+    async def _tick(self) -> None:
+        self._leases.make_up()
+        self._stalls.tick()
+
     async def sweep(self) -> None:
         """Take back the jobs whose lease has run out."""
+        self._setbacks.look()
         for kind in Kind:
             await self._outcomes.sweep(kind)
         self.roster.sweep()
@@ -239,6 +268,7 @@ class DirectoryQueue:
     async def enqueue(
         self, kind: Kind, record: Mapping[str, Json], *, idempotency_key: str | None = None
     ) -> JobView:
+        self._setbacks.look()
         job = await self._admission.offer(kind, record, idempotency_key)
         return self._views.seen(job, self._ledger.entry(kind, job.id))
 

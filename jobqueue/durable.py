@@ -4,6 +4,7 @@ Blocking; call from a thread. Why this order: without the fsync of the file its 
 come back empty, without the fsync of the folder the name can be missing altogether.
 """
 
+import errno
 import itertools
 import json
 import os
@@ -21,6 +22,8 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 RECORD_MAX_BYTES = 16 << 20
 """Far more than the longest script."""
+NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV})
+"""What opening a link that leads round in circles, a socket or a lost device ends with."""
 
 
 _LIFE = secrets.token_hex(6)
@@ -132,12 +135,7 @@ def _encode(value: Json) -> bytes:
 
 def read_record(path: Path) -> dict[str, Json]:
     """A JSON object from disk. Raises: OSError; ValueError if it is not one, however odd the file."""
-    # Not blocking: a named pipe that somebody put there must not hold us up for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > RECORD_MAX_BYTES:
-            raise ValueError(f"{path.name} is no file of ours")
+    with os.fdopen(_open_file(path), "rb") as file:
         try:
             record = json.loads(file.read())
         except RecursionError:
@@ -145,3 +143,22 @@ def read_record(path: Path) -> dict[str, Json]:
     if not isinstance(record, dict):
         raise ValueError(f"{path.name} holds no JSON object")
     return record
+
+
+def _open_file(path: Path) -> int:
+    """Descriptor of a file that may be a record. Raises: OSError; ValueError for all that is none."""
+    try:
+        # Not blocking: a named pipe that somebody put there must not hold us up for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise ValueError(f"{path.name} is no file") from error
+        raise
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > RECORD_MAX_BYTES:
+            raise ValueError(f"{path.name} is no file of ours")
+    except (OSError, ValueError):
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -150,5 +150,14 @@ class QueueUnwritable(QueueUnreachable):
     """The queue's disk is full, read-only or broken: nothing can be accepted or moved now."""
 
 
+class JobUnreadable(QueueUnwritable):
+    """The job's own file cannot be read just now, such as one that belongs to another user."""
+
+    def __init__(self, job_id: str, cause: OSError) -> None:
+        super().__init__(f"the file of job {job_id!r} cannot be read: {cause.strerror or cause}")
+        self.is_of_the_file = isinstance(cause, PermissionError)
+        """Whether it is nothing that a sick disk may bring about."""
+
+
 class KeyRefused(QueueError, PermanentError):
     """The endpoint does not accept our key; only a person can mend that."""

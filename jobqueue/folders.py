@@ -14,9 +14,10 @@ import orjson
 
 from jobqueue import durable
 from jobqueue.commits import Move, Put
-from jobqueue.errors import JobInvalid
-from jobqueue.job import JOB_ID, WORKER_ID, Job, Kind
+from jobqueue.errors import JobInvalid, PathRefused
+from jobqueue.job import JOB_ID, WORKER_ID, Job, Kind, is_same_work
 from jobqueue.lifecycle import FINAL, State
+from jobqueue.storage import check_path
 from jobqueue.wire import from_record, to_record
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,15 @@ class JobFolders:
         for folder in (self.tmp, self._corrupt):
             durable.make_folder(folder)
 
+    def mend(self) -> None:
+        """Make folders anew that somebody has removed while we run."""
+        # Their parents are not: without those it is the disk that has gone, with everything on it.
+        for folder in (*self._folders.values(), self.tmp, self._corrupt):
+            if not folder.is_dir():
+                folder.mkdir(durable.PRIVATE_FOLDER, exist_ok=True)
+                durable.sync_folder(folder.parent)
+                log.error("%s had gone, and is made anew", folder)
+
     def folder(self, kind: Kind, state: State) -> Path:
         return self._folders[kind, state]
 
@@ -61,10 +71,26 @@ class JobFolders:
         name = f"{worker_id}_{job_id}.json" if state is State.PROCESSING else f"{job_id}.json"
         return self.folder(kind, state) / name
 
-    def holds(self, kind: Kind, job_id: str) -> bool:
-        """Whether a finished job of this id lies on disk."""
+    def holds_another(self, job: Job, *, but: Path | None = None) -> bool:
+        """Whether another job of this id lies on disk, though the index does not know it.
+
+        `but`: the file that the job came as; what has ended does not count then.
+        """
         # Text in place of Path: this is asked for each job that comes.
-        return any(os.path.lexists(f"{self.folder(kind, state)}/{job_id}.json") for state in FINAL)
+        name = f"{job.id}.json"
+        waiting = self.path(job.kind, State.PENDING, job.id)
+        if waiting != but and os.path.lexists(waiting) and not self._is_left_of(job, waiting):
+            return True
+        ends = () if but is not None else FINAL
+        return any(os.path.lexists(f"{self.folder(job.kind, state)}/{name}") for state in ends)
+
+    def _is_left_of(self, job: Job, path: Path) -> bool:
+        """Whether the file is what was left of this very job as a failing disk refused it before."""
+        try:
+            there = self.look_at(job.kind, path, job.id)
+        except (ValueError, JobInvalid):
+            return False
+        return is_placed(there) and is_same_work(there, job.fields)
 
     def put(self, job: Job, state: State) -> Put:
         """The job's record in the folder of `state`. Raises: JobInvalid if it could not be read again."""
@@ -149,6 +175,15 @@ def job_of(state: State, name: str) -> tuple[str, str | None] | None:
         return (stem, None) if JOB_ID.fullmatch(stem) else None
     worker_id, _, job_id = stem.rpartition("_")
     return (job_id, worker_id) if JOB_ID.fullmatch(job_id) and WORKER_ID.fullmatch(worker_id) else None
+
+
+def is_placed(job: Job) -> bool:
+    """Whether the job has a proper folder for its media, as every job has that was admitted."""
+    try:
+        check_path(job.organized_path)
+    except PathRefused:
+        return False
+    return True
 
 
 def _glance(kind: Kind, state: State, name: str, folder: int) -> Found | None:

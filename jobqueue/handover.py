@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from jobqueue.clock import Clock
-from jobqueue.errors import JobNotFound
+from jobqueue.errors import JobNotFound, JobUnreadable
 from jobqueue.index import Entry
 from jobqueue.job import (
     Claim,
@@ -24,6 +25,7 @@ from jobqueue.outcomes import Outcomes
 from jobqueue.pauses import Pauses
 from jobqueue.policy import QueuePolicy
 from jobqueue.roster import Roster
+from jobqueue.setbacks import Setbacks
 from jobqueue.uninterrupted import uninterrupted
 from jobqueue.waiters import Waiters
 from jobqueue.wire import moment, timestamp
@@ -31,6 +33,10 @@ from jobqueue.wire import moment, timestamp
 log = logging.getLogger(__name__)
 
 DAY_S = 24 * 3600.0
+UNREADABLE_S = 30.0
+"""How long a job waits whose file could not be read, s."""
+UNREADABLE_MAX = 3
+"""As many in a row, and it is not a file that is odd but the disk."""
 
 
 class Handover:
@@ -45,6 +51,7 @@ class Handover:
         roster: Roster,
         waiters: Waiters,
         pauses: Pauses,
+        setbacks: Setbacks,
         clock: Clock,
         policy: QueuePolicy,
     ) -> None:
@@ -55,9 +62,10 @@ class Handover:
         self._roster = roster
         self._waiters = waiters
         self._pauses = pauses
+        self._setbacks = setbacks
         self._clock = clock
         self._policy = policy
-        self._claiming: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._claiming: WeakValueDictionary[tuple[Kind, str, str], asyncio.Lock] = WeakValueDictionary()
 
     # --- handing out
 
@@ -67,15 +75,20 @@ class Handover:
         self._roster.saw(kind, worker)
         deadline = self._clock.monotonic() + wait_s
         while True:
-            await self._outcomes.sweep(kind)
-            delivery = await self._deliver_or_keep(kind, worker.worker_id, claim_id)
+            self._setbacks.look()
+            try:
+                await self._outcomes.sweep(kind)
+                delivery = await self._deliver_or_keep(kind, worker.worker_id, claim_id)
+            except BaseException:
+                self._waiters.wake(kind)  # the job that we were woken for must not wait for nobody
+                raise
             left_s = deadline - self._clock.monotonic()
             if delivery is not None or left_s <= 0:
                 return delivery
             held_back = self._pauses.holds_back(kind, worker.worker_id)
             due = None if held_back else self._ledger.indexes[kind].next_due(self._clock.now())
             soon_s = left_s if due is None else min(left_s, max(due - self._clock.now(), 0.01))
-            if not await self._waiters.wait(kind, claim_id, soon_s, held_back=held_back):
+            if not await self._waiters.wait(kind, worker.worker_id, claim_id, soon_s, held_back=held_back):
                 return None
 
     async def _deliver_or_keep(self, kind: Kind, worker_id: str, claim_id: str | None) -> Delivery | None:
@@ -94,7 +107,7 @@ class Handover:
         """As `_deliver`; a claim repeated while it is still being served waits, and gets the same job."""
         if claim_id is None:
             return await self._deliver(kind, worker_id, None, taken)
-        async with self._claiming.setdefault((worker_id, claim_id), asyncio.Lock()):
+        async with self._claiming.setdefault((kind, worker_id, claim_id), asyncio.Lock()):
             return await self._deliver(kind, worker_id, claim_id, taken)
 
     async def _deliver(
@@ -103,19 +116,47 @@ class Handover:
         """The job this claim already has, else the next one that is ready, which is noted in `taken`."""
         if claim_id is not None:
             lease = self._leases.of_claim(kind, worker_id, claim_id)
-            if lease is not None:
+            if lease is not None and self._outcomes.is_worked_on(lease):
                 return self._delivery(lease)
         if self._pauses.holds_back(kind, worker_id):
             return None
-        while (entry := self._ledger.indexes[kind].next_ready(self._clock.now())) is not None:
+        lease = await self._take_next(kind, worker_id, claim_id)
+        if lease is None:
+            return None
+        taken.append(lease)
+        return self._delivery(lease)
+
+    async def _take_next(self, kind: Kind, worker_id: str, claim_id: str | None) -> Lease | None:
+        """Take the next job; one whose own file cannot be read waits, and holds up nobody.
+
+        Raises: QueueUnwritable.
+        """
+        index = self._ledger.indexes[kind]
+        odd: list[tuple[Entry, Entry]] = []
+        """Those that cannot be read: as they were in line, and as they wait now."""
+        trouble: JobUnreadable | None = None
+        while len(odd) < UNREADABLE_MAX and (entry := index.next_ready(self._clock.now())) is not None:
             async with self._ledger.lock(kind, entry.job_id):
-                if self._ledger.indexes[kind].get(entry.job_id) is not entry:
+                if index.get(entry.job_id) is not entry:
                     continue  # cancelled, or moved in another way, while we waited for the lock
-                lease = await self._take(entry, worker_id, claim_id)
-                if lease is not None:
-                    taken.append(lease)
-                    return self._delivery(lease)
-        return None
+                try:
+                    lease = await self._take(entry, worker_id, claim_id)
+                except JobUnreadable as error:
+                    log.warning("%s; it is tried again later", error)
+                    trouble = error
+                    later = self._clock.now() + UNREADABLE_S
+                    odd.append((entry, replace(entry, not_before=later, backs_off=True)))
+                    index.put(odd[-1][1])
+                else:
+                    if lease is not None:
+                        return lease
+        if trouble is None or (len(odd) < UNREADABLE_MAX and trouble.is_of_the_file):
+            return None
+        if len(odd) < UNREADABLE_MAX:  # nothing else was there to tell whether it is the disk
+            for before, waiting in odd:
+                if index.get(before.job_id) is waiting:
+                    index.put(before)
+        raise trouble
 
     async def _take(self, entry: Entry, worker_id: str, claim_id: str | None) -> Lease | None:
         next_state(entry.job_id, entry.state, Event.CLAIM)
@@ -128,6 +169,8 @@ class Handover:
             job = await self._ledger.take(entry, worker_id, added)
         except JobNotFound:
             return None  # somebody took the file away, or it is no job
+        except JobUnreadable:
+            raise
         except BaseException:
             self._ledger.indexes[entry.kind].put(entry)  # back in line
             raise
@@ -145,6 +188,8 @@ class Handover:
     def regrant(self, job: Job, worker_id: str) -> None:
         """After a start: the worker may have outlived us, so its job gets a fresh lease."""
         lease_s = self._policy.lease_s if job.text("claim_id") else self._policy.stuck_s
+        # A person may have put it there, or the disk had no room for details when it was claimed.
+        job = replace(job, fields={**job.fields, "worker_id": worker_id})
         lease = self.grant(job, worker_id, lease_s)
         # What it has taken so far counts, or the worker would look quicker than it is.
         lease.granted_at -= _since(job.text("processing_started_at"), self._clock.now())
@@ -166,9 +211,14 @@ class Handover:
                 await self._outcomes.hand_back(lease)
             return Orders()
         await self._outcomes.sweep(kind)
-        held = self._leases.of_worker(kind, worker.worker_id)
+        held = [
+            lease
+            for lease in self._leases.of_worker(kind, worker.worker_id)
+            if self._outcomes.is_worked_on(lease)
+        ]
         for lease in held:
-            self._renew(lease)
+            if self._is_meant(lease, worker):
+                self._renew(lease)
         thought = worker.current_job
         if thought is None or any(lease.job.id == thought for lease in held):
             return Orders()
@@ -176,6 +226,19 @@ class Handover:
         if entry is not None and entry.state is State.CANCELLED:
             return Orders(cancel=frozenset({thought}))
         return Orders(lost=frozenset({thought}))
+
+    def _is_meant(self, lease: Lease, worker: WorkerReport) -> bool:
+        """Whether the heartbeat is about this lease.
+
+        One that names a job is about no other: a worker may have died and come again under
+        the same name, and what it had before must not live on.
+        """
+        if lease.claim_id is None:
+            return True  # a plain client tells nothing of its job
+        if worker.current_job is not None:
+            return worker.current_job == lease.job.id
+        is_new = self._clock.monotonic() - lease.granted_at < self._policy.first_lease_s
+        return is_new or worker.status != "online"
 
     async def progress(self, claim: Claim, progress: Progress) -> bool:
         """Whether a person has cancelled the job. Raises: JobNotFound, LeaseLost."""

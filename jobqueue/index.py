@@ -44,6 +44,8 @@ class Entry:
     worker_id: str | None = None
     number: int = 0
     """Counts the jobs as they were accepted."""
+    backs_off: bool = False
+    """Its time is one that we have set, as it could not be done before; not one that its sender asked for."""
 
 
 def describe(job: Job, state: State, *, now: float, worker_id: str | None = None) -> Entry:
@@ -56,9 +58,11 @@ def describe(job: Job, state: State, *, now: float, worker_id: str | None = None
     # Many jobs share channel and day: one copy of each is kept.
     channel, day = sys.intern(job.text("channel_code")), sys.intern(job.text("date"))
     not_before = job.not_before or NO_DELAY
-    return Entry(
+    entry = Entry(
         job.id, job.kind, state, job.epoch, turn, created_at, not_before, channel, day, job.chat_id, worker_id
     )
+    entry.backs_off = job.retry_count > 0
+    return entry
 
 
 class JobIndex:
@@ -181,6 +185,23 @@ class JobIndex:
             if entry is not None and _matches(entry, wanted):
                 found.append(entry)
         return found, number
+
+    def set_back(self, now: float, *, retry_cap_s: float) -> None:
+        """The clock says `now`, Unix s, and has said more: what came later has come now,
+        and what is tried again waits `retry_cap_s` at most. O(n)."""
+        latest = now + retry_cap_s
+        for line in (self._ready, self._delayed):
+            for key in list(line):
+                entry = self._accepted[key[1]]
+                if entry is None:
+                    continue
+                is_far = line is self._delayed and entry.backs_off and entry.not_before > latest
+                if entry.created_at > now or is_far:
+                    line.remove(key)
+                    entry.turn -= max(entry.created_at - now, 0)
+                    entry.created_at = min(entry.created_at, now)
+                    entry.not_before = latest if is_far else entry.not_before
+                    line.add((entry.turn if line is self._ready else entry.not_before, entry.number))
 
     def _ripen(self, now: float) -> None:
         """Let the delayed jobs in whose time has come; a crowd of them not all at once."""

@@ -98,7 +98,7 @@ class Intake:
         return {day: self._last_video[day] for day in days if day in self._last_video}
 
     def forget(self, job: Job) -> None:
-        """The job was refused before anything was written: its folder is free again; its number is skipped."""
+        """The job was refused before it was written: its folder is free again; its number is skipped."""
         if production_of(job) == job.id:  # else its audio job, which is there, uses the folder too
             self.tenants.leave(job)
         self.duplicates.forget(job)

@@ -14,6 +14,8 @@ JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """No `_`, so that `{worker_id}_{job_id}.json` splits at its last one."""
 WORKER_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 VIDEO_SUFFIX = "-video"
+OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
+"""Fields a job carries of the worker that has it, or had it last as it ended; none while it waits."""
 
 
 def video_job_id(audio_job_id: str) -> str:
@@ -82,6 +84,12 @@ class Job:
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
             return int(value)
         return None
+
+
+def is_same_work(there: Job, offered: Mapping[str, Json]) -> bool:
+    """Whether what is offered under the job's id is the job that is there already."""
+    essence = "script_text" if there.kind is Kind.AUDIO else "audio_job_id"
+    return offered.get(essence) == there.fields.get(essence)
 
 
 @dataclass(frozen=True, slots=True)

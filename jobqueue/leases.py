@@ -4,10 +4,14 @@ import hashlib
 import heapq
 import hmac
 import itertools
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobqueue.job import Claim, Job, Kind, Progress
+from jobqueue.stalls import Stalls
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -29,9 +33,14 @@ class Lease:
 class Leases:
     """All leases of this process, in memory: after a restart, every job in work gets a fresh one."""
 
-    def __init__(self, stuck_s: float) -> None:
-        """`stuck_s`: how long a lease lives without progress, s."""
+    def __init__(self, stuck_s: float, stalls: Stalls) -> None:
+        """
+        Args:
+            stuck_s: how long a lease lives without progress, s.
+            stalls: tells when it was not the workers that were silent, but we who did not listen.
+        """
         self._stuck_s = stuck_s
+        self._stalls = stalls
         self._leases: dict[tuple[Kind, str], Lease] = {}
         self._of_worker: dict[tuple[Kind, str], dict[str, Lease]] = {}
         self._looks: list[tuple[float, int, Lease]] = []
@@ -68,6 +77,7 @@ class Leases:
 
     def expired(self, now: float) -> list[tuple[Lease, str]]:
         """Leases that are over at `now` (monotonic s), each with the reason in words."""
+        self.make_up()
         over = []
         while self._looks and self._looks[0][0] <= now:
             _, _, lease = heapq.heappop(self._looks)
@@ -83,11 +93,21 @@ class Leases:
 
     def why_over(self, lease: Lease, now: float) -> str | None:
         """Why the lease is over at `now` (monotonic s), in words; None if it is good."""
+        self.make_up()
         if lease.ends_at <= now:
             return f"worker {lease.worker_id} fell silent"
         if now - lease.moved_at >= self._stuck_s:
             return f"worker {lease.worker_id} made no progress for {self._stuck_s / 60:.0f} minutes"
         return None
+
+    def make_up(self) -> None:
+        """Let no lease end for the time that this process has missed."""
+        lost_s = self._stalls.lost_s()
+        if lost_s:
+            log.warning("this process stood still for %.1f s: all leases are as much longer", lost_s)
+            for lease in self:
+                lease.ends_at += lost_s
+                lease.moved_at += lost_s
 
     def _over_at(self, lease: Lease) -> float:
         return min(lease.ends_at, lease.moved_at + self._stuck_s)

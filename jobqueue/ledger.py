@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 from jobqueue import durable, tracing
 from jobqueue.clock import Clock
 from jobqueue.commits import Commit, Commits, Put
-from jobqueue.disk import on_disk
-from jobqueue.errors import JobExists, JobInvalid, JobNotFound
+from jobqueue.disk import in_thread, on_disk
+from jobqueue.errors import JobExists, JobInvalid, JobNotFound, JobUnreadable, QueueUnwritable
 from jobqueue.feed import Change, Feed
 from jobqueue.folders import JobFolders
 from jobqueue.index import Entry, JobIndex, describe
@@ -60,21 +60,30 @@ class Ledger:
         return entry
 
     async def read(self, entry: Entry) -> Job:
-        """The job's record. Raises: JobNotFound if its file has gone or is unreadable; it is dropped then."""
+        """The job's record.
+
+        Raises: JobNotFound if its file has gone or is no job; it is dropped then. JobUnreadable.
+        """
         try:
-            return await on_disk(
-                lambda: self._folders.read(entry.kind, entry.state, entry.job_id, entry.worker_id),
-                missing=FileNotFoundError,
-            )
+            return await in_thread(lambda: self._read(entry))
         except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
+
+    def _read(self, entry: Entry) -> Job:
+        """Blocking. Raises: FileNotFoundError, ValueError, JobInvalid, JobUnreadable."""
+        try:
+            return self._folders.read(entry.kind, entry.state, entry.job_id, entry.worker_id)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise JobUnreadable(entry.job_id, error) from error
 
     async def accept(self, job: Job, *, dropped: Path | None) -> None:
         """Enter a new job; `dropped`: the file it came as. Raises: QueueUnwritable, JobExists."""
 
         def check(_: Commit) -> None:
-            if self._folders.holds(job.kind, job.id):
+            if self._folders.holds_another(job, but=dropped):
                 raise JobExists(job.id)  # put there by hand, and not in the index yet
 
         with tracing.following(job):
@@ -82,7 +91,7 @@ class Ledger:
                 Commit(
                     [[self._folders.put(job, State.PENDING)]],
                     instead_of=dropped,
-                    prepare=check if dropped is None else None,
+                    prepare=check,
                 )
             )
         self._enter(job, State.PENDING, "enqueue")
@@ -90,25 +99,38 @@ class Ledger:
     async def take(self, entry: Entry, worker_id: str, added: Mapping[str, Json]) -> Job:
         """Move a pending job into processing, and note in its record who has it.
 
-        Raises: JobNotFound if its file has gone or is unreadable; QueueUnwritable.
+        Raises: JobNotFound if its file has gone or is no job; JobUnreadable, QueueUnwritable.
         """
         taken: list[Job] = []
         move = self._folders.take(entry.kind, entry.job_id, worker_id)
 
         def prepare(commit: Commit) -> None:
-            found = self._folders.read(entry.kind, State.PENDING, entry.job_id)
+            found = self._read(entry)
             job = replace(found, fields={**found.fields, **added})
             commit.rounds = [[Put(move.target, durable.to_bytes(to_record(job)))]]
             taken.append(job)
 
         try:
-            await self._commits.make(Commit(move=move, prepare=prepare))
-            (job,) = taken
+            await self._make_move(Commit(move=move, prepare=prepare), move.source)
         except (FileNotFoundError, ValueError, JobInvalid):
             self.indexes[entry.kind].drop(entry.job_id)
             raise JobNotFound(entry.job_id) from None
+        job = taken[-1]
         self._enter(job, State.PROCESSING, "claim", {"worker_id": worker_id, "attempt": job.attempt})
         return job
+
+    async def _make_move(self, commit: Commit, source: Path) -> None:
+        """Raises: FileNotFoundError if `source` has gone; QueueUnwritable, also if a folder has for good."""
+        try:
+            await self._commits.make(commit)
+        except FileNotFoundError:
+            if not await in_thread(source.exists):
+                raise
+            await on_disk(self._folders.mend)
+            try:
+                await self._commits.make(commit)
+            except FileNotFoundError as error:
+                raise QueueUnwritable(f"{source.name} cannot be moved: {error.strerror}") from error
 
     async def move(
         self,

@@ -11,7 +11,7 @@ from jobqueue.clock import Clock
 from jobqueue.disk import in_thread
 from jobqueue.errors import JobInvalid, LeaseLost, PathRefused, QueueUnwritable
 from jobqueue.intake import INHERITED
-from jobqueue.job import Claim, Job, Json, Kind, Result, video_job_id
+from jobqueue.job import OF_THE_CLAIM, Claim, Job, Json, Kind, Result, video_job_id
 from jobqueue.leases import ClaimTokens, Lease, Leases
 from jobqueue.ledger import Ledger
 from jobqueue.lifecycle import Event, State, after_failure, next_state
@@ -26,8 +26,6 @@ from jobqueue.wire import OWN_FIELDS, timestamp
 
 log = logging.getLogger(__name__)
 
-OF_THE_CLAIM = frozenset({"worker_id", "processing_started_at", "claim_id"})
-"""Fields a job carries of the worker that has it."""
 OF_THE_SCRIPT = frozenset({"script_text", "script_digest", "duplicate_of"})
 NUMBERS = frozenset(f"{kind}_counter" for kind in Kind)
 NOT_A_RESULT = (
@@ -73,7 +71,7 @@ class Outcomes:
         """
         entry = self._ledger.entry(claim.kind, claim.job_id)
         lease = self._leases.get(claim.kind, claim.job_id)
-        is_holder = lease is not None and lease.worker_id == claim.worker_id and self._is_worked_on(lease)
+        is_holder = lease is not None and lease.worker_id == claim.worker_id and self.is_worked_on(lease)
         if lease is None or not is_holder or not self._tokens.proves(claim, entry.epoch):
             raise LeaseLost(claim.job_id, claim.worker_id)
         if (reason := self._leases.why_over(lease, self._clock.monotonic())) is not None:
@@ -81,7 +79,7 @@ class Outcomes:
             raise LeaseLost(claim.job_id, claim.worker_id)
         return lease
 
-    def _is_worked_on(self, lease: Lease) -> bool:
+    def is_worked_on(self, lease: Lease) -> bool:
         """Whether the job still is where the lease says; a person may have moved its file."""
         entry = self._ledger.indexes[lease.kind].get(lease.job.id)
         return entry is not None and entry.state is State.PROCESSING and entry.epoch == lease.job.epoch
@@ -243,7 +241,7 @@ class Outcomes:
         async with self._ledger.lock(lease.kind, lease.job.id):
             if self._leases.get(lease.kind, lease.job.id) is not lease:
                 return
-            if self._is_worked_on(lease):
+            if self.is_worked_on(lease):
                 await uninterrupted(self._failed(lease, reason, permanent=False, expired=True))
             else:
                 self._leases.end(lease.kind, lease.job.id)

@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable
 
 from jobqueue import durable
-from jobqueue.errors import PathRefused
-from jobqueue.folders import JobFolders
+from jobqueue.folders import Found, JobFolders, is_placed
 from jobqueue.index import Entry, describe
-from jobqueue.job import Job, Kind
+from jobqueue.job import OF_THE_CLAIM, Job, Kind
 from jobqueue.lifecycle import PRECEDENCE, State
-from jobqueue.storage import check_path
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +19,8 @@ ORPHAN_S = 36 * 3600.0
 def settle(folders: JobFolders, *, now: float, remember: Callable[[Job], None]) -> dict[Kind, list[Entry]]:
     """All jobs, oldest first; of a job that a crash left in two folders the one that counts. Blocking.
 
-    A file dropped into `pending/` by hand while nobody ran is left out: it is an arrival,
-    to be admitted like any other.
+    A file dropped or put back into `pending/` by hand while nobody ran is left out: it is an
+    arrival, to be admitted like any other.
 
     Args:
         now: Unix seconds.
@@ -31,9 +29,11 @@ def settle(folders: JobFolders, *, now: float, remember: Callable[[Job], None]) 
     jobs: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
     for found in folders.scan():
         job = found.job
-        if found.state is State.PENDING and not _is_placed(job):
+        if found.state is State.PENDING and not is_placed(job):
             continue
         remember(job)
+        if _is_put_back(found):
+            continue
         entry = describe(job, found.state, now=now, worker_id=found.worker_id)
         other = jobs[job.kind].setdefault(job.id, entry)
         if other is not entry:
@@ -54,13 +54,9 @@ def _decide(folders: JobFolders, one: Entry, other: Entry) -> Entry:
     return winner
 
 
-def _is_placed(job: Job) -> bool:
-    """Whether the job has a proper folder for its media, as every job has that was admitted."""
-    try:
-        check_path(job.organized_path)
-    except PathRefused:
-        return False
-    return True
+def _is_put_back(found: Found) -> bool:
+    """Whether a person has moved the job into `pending/`: our own moves leave nothing of a claim."""
+    return found.state is State.PENDING and not OF_THE_CLAIM.isdisjoint(found.job.fields)
 
 
 def rank(entry: Entry) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from jobqueue.backend import Filter, JobView, Page
 from jobqueue.clock import Clock
-from jobqueue.errors import JobNotFound
+from jobqueue.errors import JobNotFound, JobUnreadable
 from jobqueue.index import Entry
 from jobqueue.job import Job, Json, Kind
 from jobqueue.leases import Leases
@@ -49,7 +49,7 @@ class Views:
         ids, following = await self.ids(wanted, limit=limit, cursor=cursor, newest_first=newest_first)
         views = []
         for job_id in ids:
-            with contextlib.suppress(JobNotFound):
+            with contextlib.suppress(JobNotFound, JobUnreadable):
                 views.append(await self.get(wanted.kind, job_id))
         return Page(views, following)
 

@@ -2,8 +2,12 @@
 
 import asyncio
 from collections import deque
+from typing import TypeAlias
 
 from jobqueue.job import Kind
+
+ClaimKey: TypeAlias = tuple[Kind, str, str]
+"""Kind, worker and claim_id: two workers may well choose the same one."""
 
 
 class Waiters:
@@ -13,7 +17,7 @@ class Waiters:
         self._waiting: dict[Kind, deque[asyncio.Future[bool]]] = {kind: deque() for kind in Kind}
         self._held: dict[Kind, deque[asyncio.Future[bool]]] = {kind: deque() for kind in Kind}
         """Those who get nothing while they are paused: no job that comes is theirs."""
-        self._by_claim: dict[str, asyncio.Future[bool]] = {}
+        self._by_claim: dict[ClaimKey, asyncio.Future[bool]] = {}
         self._closed = False
 
     def wake(self, kind: Kind) -> None:
@@ -37,21 +41,22 @@ class Waiters:
             _end(waiting, False)
 
     async def wait(
-        self, kind: Kind, claim_id: str | None, timeout_s: float, *, held_back: bool = False
+        self, kind: Kind, worker_id: str, claim_id: str | None, timeout_s: float, *, held_back: bool = False
     ) -> bool:
         """Wait to be woken or `timeout_s`; False if there is no use in looking again.
 
         `held_back`: no job that comes wakes this one, only `wake_all`.
-        A second wait with the same `claim_id` dismisses the first: its caller has gone.
+        A second wait of the same claim dismisses the first: its caller has gone.
         """
         if self._closed:
             return False
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        if claim_id is not None:
-            earlier = self._by_claim.get(claim_id)
+        key = None if claim_id is None else (kind, worker_id, claim_id)
+        if key is not None:
+            earlier = self._by_claim.get(key)
             if earlier is not None and not earlier.done():
                 earlier.set_result(False)
-            self._by_claim[claim_id] = future
+            self._by_claim[key] = future
         line = (self._held if held_back else self._waiting)[kind]
         line.append(future)
         try:
@@ -65,8 +70,8 @@ class Waiters:
             if not future.done():
                 line.remove(future)
                 future.cancel()
-            if claim_id is not None and self._by_claim.get(claim_id) is future:
-                del self._by_claim[claim_id]
+            if key is not None and self._by_claim.get(key) is future:
+                del self._by_claim[key]
 
 
 def _end(waiting: "deque[asyncio.Future[bool]]", use: bool) -> None:

@@ -56,22 +56,17 @@ def from_record(kind: Kind, record: Mapping[str, Json], *, job_id: str, created_
     """
     reasons: dict[str, str] = {}
     created = _moment(record, "created_at", reasons)
-    fields = dict(record)
-    for name in OWN_FIELDS:  # quicker than to choose the others, of which there are many
-        fields.pop(name, None)
-    job = Job(
-        id=job_id,
-        kind=kind,
-        created_at=created_at if created is None else created,
-        priority=_whole(record, "priority", 0, reasons),
-        retry_count=_whole(record, "retry_count", 0, reasons),
-        epoch=_whole(record, "epoch", 1, reasons),
-        not_before=_moment(record, "not_before", reasons),
-        fields=fields,
-    )
+    not_before = None if record.get("not_before") is None else _moment(record, "not_before", reasons)
+    priority = _whole(record, "priority", 0, reasons)
+    retry_count = _whole(record, "retry_count", 0, reasons)
+    epoch = _whole(record, "epoch", 1, reasons)
     if reasons:
         raise JobInvalid(reasons)
-    return job
+    fields = dict(record)
+    for name in OWN_FIELDS & record.keys():  # quicker than to choose the others, of which there are many
+        del fields[name]
+    created_at = created_at if created is None else created
+    return Job(job_id, kind, created_at, priority, retry_count, epoch, not_before, fields)
 
 
 def _whole(record: Mapping[str, Json], name: str, default: int, reasons: dict[str, str]) -> int:

@@ -48,6 +48,12 @@ class Download(web.FileResponse):
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         return await super().prepare(request.clone(headers=self._told))
 
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        if status == HTTPStatus.PRECONDITION_FAILED:
+            # The caller did not ask for the If-Match of ours: it is to try again.
+            raise ConnectionResetError("the file was replaced just before it was opened")
+        super().set_status(status, reason)
+
 
 async def download(request: web.Request, place: Path, path: str) -> web.StreamResponse:
     """The answer to a GET of the file. Raises: MediaMissing, Problem."""

@@ -51,6 +51,16 @@ def disk_check(queue: DirectoryQueue) -> Check:
     return queue.disk.shortage
 
 
+def write_check(queue: DirectoryQueue) -> Check:
+    """A check that what the queue wrote last went to disk, whatever room there seems to be."""
+
+    def check() -> str | None:
+        failing = queue.write_failure
+        return None if failing is None else f"the last record could not be written: {failing}"
+
+    return check
+
+
 def worker_check(queue: DirectoryQueue) -> Check:
     """A check that somebody is there to speak what waits."""
 

@@ -16,6 +16,7 @@ from jobqueue.errors import (
     JobExists,
     JobInvalid,
     JobNotFound,
+    JobUnreadable,
     LeaseLost,
     MediaMissing,
     OffsetMismatch,
@@ -64,6 +65,7 @@ STATUS: dict[type[QueueError], Status] = {
     TooManyUploads: HTTPStatus.TOO_MANY_REQUESTS,
     PieceDamaged: TusStatus.CHECKSUM_MISMATCH,
     QueueUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
+    JobUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_S = 30
 PASSING = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)

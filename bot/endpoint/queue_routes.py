@@ -29,7 +29,7 @@ from jobqueue.backend import Filter, JobView
 from jobqueue.counters import Counters
 from jobqueue.directory import DirectoryQueue
 from jobqueue.disk import on_disk
-from jobqueue.errors import JobNotFound
+from jobqueue.errors import JobNotFound, JobUnreadable
 from jobqueue.intake import CHAT_ID, DAY
 from jobqueue.job import Json, Kind
 from jobqueue.lifecycle import State
@@ -193,7 +193,7 @@ class QueueRoutes:
         """One job after the other: five hundred long scripts at once would hold the loop, and the memory."""
         before = b"["
         for job_id in ids:
-            with contextlib.suppress(JobNotFound):
+            with contextlib.suppress(JobNotFound, JobUnreadable):  # too late to refuse the others
                 view = await self._queue.get(kind, job_id)
                 await response.write(before + json.dumps(shown(view)).encode())
                 before = b","

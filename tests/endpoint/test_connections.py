@@ -21,7 +21,7 @@ from jobqueue.directory import DirectoryQueue
 from tests.clock import FakeClock
 from tests.endpoint.conftest import KEY, Server, served
 
-HEAD_S = 0.3
+HEAD_S = 0.4
 HALF_A_HEAD = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Half: "
 AS_OWNER = f"Host: x\r\nX-API-Key: {KEY}\r\n"
 SECRET = "once-upon-a-time"
@@ -74,9 +74,11 @@ class Wire:
 @asynccontextmanager
 async def wires(server: Server, count: int = 1) -> AsyncIterator[list[Wire]]:
     opened = [Wire(*await asyncio.open_connection(server.host, server.port)) for _ in range(count)]
-    yield opened
-    for wire in opened:
-        wire.close()
+    try:
+        yield opened
+    finally:
+        for wire in opened:
+            wire.close()
 
 
 @pytest.fixture
@@ -115,11 +117,11 @@ async def test_a_slow_upload_and_a_long_poll_are_waited_for(impatient: Server, q
         body = b'{"worker_id": "gpu-1", "wait": 30}'
         head = f"POST /queue/audio/claim HTTP/1.1\r\n{AS_OWNER}Content-Type: application/json\r\n"
         poll.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        upload.send(f"PUT /files/a/b.wav HTTP/1.1\r\n{AS_OWNER}Content-Length: 3\r\n\r\n".encode())
-        for piece in (b"a", b"b"):
+        upload.send(f"PUT /files/a/b.wav HTTP/1.1\r\n{AS_OWNER}Content-Length: 4\r\n\r\n".encode())
+        for piece in (b"a", b"b", b"c"):
             upload.send(piece)
             assert not await upload.is_closed(within_s=HEAD_S * 0.8)
-        assert await upload.status(b"c") == 201
+        assert await upload.status(b"d") == 201
         queue.dismiss_waiting()
         head, _ = await poll.answer()
         assert head.startswith("HTTP/1.1 200")
@@ -211,7 +213,8 @@ UNREADABLE = {
     "long line": f"GET /{SECRET}{'x' * 20_000} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
     "bad address": f"GET http://[::1/{SECRET} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
     "not ASCII": f"GET /files/a.wav?signature={SECRET}ह HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
-    "two lengths": f"POST /{SECRET} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n".encode(),
+    "two lengths": f"GET /{SECRET} HTTP/1.1\r\nHost: x\r\n".encode()
+    + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
 }
 
 
@@ -269,22 +272,32 @@ async def test_an_encoding_we_cannot_read_is_refused_as_such(server: Server, enc
     assert head.startswith("HTTP/1.1 415") and "gzip" in json.loads(body)["detail"]
 
 
+@pytest.mark.parametrize("path", ["/early", "/late"])
 async def test_a_failure_of_our_own_is_logged_with_its_place_but_without_its_text(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    async def failing_here(_: web.Request) -> web.Response:
-        raise ValueError(SECRET)
+    async def failing_here(request: web.Request) -> web.Response:
+        if request.path == "/early":
+            raise ValueError(SECRET)
+        return web.Response()
+
+    async def also_failing_here(request: web.Request, _: web.StreamResponse) -> None:
+        if request.path == "/late":
+            raise ValueError(SECRET)
 
     application = web.Application()
-    application.router.add_get("/", failing_here)
+    application.router.add_get("/{name}", failing_here)
+    application.on_response_prepare.append(also_failing_here)
     runner = ConnectionRunner(application, ConnectionLimits(9), shutdown_s=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with wires(Server(*runner.addresses[0][:2])) as (wire,):
-        wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        head, body = await wire.answer()
+        wire.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        if path == "/early":
+            head, body = await wire.answer()
+            assert head.startswith("HTTP/1.1 500") and json.loads(body)["status"] == 500
+        assert await wire.is_closed(within_s=5)
     await runner.cleanup()
-    assert head.startswith("HTTP/1.1 500") and json.loads(body)["status"] == 500
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "failing_here" in caplog.text and "ValueError" in caplog.text and SECRET not in caplog.text
 

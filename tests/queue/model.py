@@ -9,6 +9,7 @@ from tests.clock import FakeClock
 LEASE_S = 90.0
 FIRST_LEASE_S = 15.0
 STUCK_S = 1800.0
+RETRY_CAP_S = 900.0
 MAX_FAILURES = 3
 HOUR_S = 3600.0
 Key = tuple[Kind, str]
@@ -57,6 +58,11 @@ class Model:
 
     clock: FakeClock
     jobs: dict[Key, ModelJob] = field(default_factory=dict)
+    ahead_s: float = 0.0
+    """The wall clock before the other, as it was looked at last."""
+
+    def __post_init__(self) -> None:
+        self.look_at_clock()
 
     # --- questions
 
@@ -100,6 +106,20 @@ class Model:
         return job.held is not None and self.clock.monotonic() - job.held.moved_at >= STUCK_S
 
     # --- events
+
+    def look_at_clock(self) -> None:
+        """If it was set back, what came later has come now, and what is tried again waits no longer than ever."""
+        before, self.ahead_s = self.ahead_s, self.clock.now() - self.clock.monotonic()
+        if before - self.ahead_s > 1.0:
+            self.set_back()
+
+    def set_back(self) -> None:
+        now = self.clock.now()
+        for job in self.jobs.values():
+            if job.state is State.PENDING:
+                job.turn = min(job.turn, now - job.priority * HOUR_S)
+                if job.retry_count and not job.is_ripe:
+                    job.not_before = min(job.not_before, now + RETRY_CAP_S)
 
     def enter(self, job: ModelJob) -> None:
         """The job is in line, or its record has changed."""
@@ -167,4 +187,6 @@ class Model:
                 job.held.moved_at = now
             job.turn = min(job.created_at, self.clock.now()) - job.priority * HOUR_S
             job.is_ripe = False
+        self.ahead_s = self.clock.now() - self.clock.monotonic()
+        self.set_back()
         self.look()

@@ -304,6 +304,18 @@ async def test_a_second_owner_is_refused(queue: DirectoryQueue, data_dir: Path, 
         await second.open()
 
 
+async def test_a_second_owner_is_refused_though_somebody_deleted_the_lock_file(
+    queue: DirectoryQueue, data_dir: Path, clock: FakeClock
+) -> None:
+    (data_dir / "owner.lock").unlink()
+    second = DirectoryQueue(data_dir, PlainProfiles(), clock)
+    with pytest.raises(AlreadyOwned, match="another bot already runs"):
+        await second.open()
+    await queue.close()
+    await second.open()
+    await second.close()
+
+
 async def test_a_dead_workers_job_comes_back_at_once_and_the_delivery_counts(
     queue: DirectoryQueue, data_dir: Path, clock: FakeClock
 ) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.endpoint.health_routes import write_check
 from jobqueue.directory import DirectoryQueue
 from jobqueue.errors import InvalidTransition, QueueUnreachable, QueueUnwritable
-from jobqueue.job import Claim, Kind, WorkerReport
+from jobqueue.job import Claim, Delivery, Kind, WorkerReport
 from jobqueue.lifecycle import State
 from tests.clock import FakeClock
 from tests.profiles import PlainProfiles
@@ -363,3 +364,32 @@ async def test_a_job_dropped_by_hand_waits_for_the_disk(tmp_path: Path) -> None:
         assert nth > 1
         assert await place.state("by-hand") is State.PENDING
         assert [path.name for path in dropped.parent.iterdir()] == ["by-hand.json"]
+
+
+async def test_a_waiting_claim_that_the_disk_fails_leaves_the_job_to_the_next_that_waits(
+    tmp_path: Path,
+) -> None:
+    async with queue_in(tmp_path / "room") as place:
+        waiting = [
+            asyncio.ensure_future(place.queue.claim(Kind.AUDIO, WorkerReport(by), claim_id=by, wait_s=30))
+            for by in ("gpu-1", "gpu-2")
+        ]
+        await asyncio.sleep(0.05)
+        with sick(place, Trouble("one rename fails", errno.EIO, frozenset({"rename"}), lasts=False), 2):
+            await place.enqueue("j1")  # the first rename
+            async with asyncio.timeout(5):
+                refused, taken = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(refused, QueueUnwritable)
+        assert isinstance(taken, Delivery) and taken.job.id == "j1"
+
+
+async def test_a_queue_that_cannot_write_says_so_until_it_can(tmp_path: Path) -> None:
+    async with queue_in(tmp_path / "room") as place:
+        check = write_check(place.queue)
+        assert check() is None
+        for trouble in TROUBLES[1:]:
+            with sick(place, trouble, 1), pytest.raises(QueueUnwritable):
+                await place.enqueue("j1")
+            assert check() == f"the last record could not be written: {os.strerror(trouble.error)}"
+        await place.enqueue("j1")
+        assert check() is None

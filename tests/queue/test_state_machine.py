@@ -79,6 +79,7 @@ class QueueMachine(RuleBasedStateMachine):
         if delay is not None:
             record["not_before"] = timestamp(self.clock.now() + delay)
         key = Kind.AUDIO, name
+        self.model.look_at_clock()
         view = self.run(self.engine.queue.enqueue(Kind.AUDIO, record))
         if key not in self.model.jobs:
             self.enter(key, view.job.created_at, priority, view.job.not_before)
@@ -87,12 +88,14 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(name=names)
     def add_another_of_the_same_name(self, name: str) -> None:
         if (Kind.AUDIO, name) in self.model.jobs:
+            self.model.look_at_clock()
             with pytest.raises(JobExists):
                 self.run(self.engine.queue.enqueue(Kind.AUDIO, {"job_id": name, "script_text": "another"}))
 
     @rule(key=st.sampled_from(["k1", "k2"]))
     def add_with_an_idempotency_key(self, key: str) -> None:
         offer: dict[str, Json] = {"script_text": "by key"}
+        self.model.look_at_clock()
         job = self.run(self.engine.queue.enqueue(Kind.AUDIO, offer, idempotency_key=key)).job
         if (Kind.AUDIO, job.id) not in self.model.jobs:
             self.enter((Kind.AUDIO, job.id), job.created_at, 0, None)
@@ -129,6 +132,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(kind=kinds, worker=workers, claim_id=claim_ids)
     def claim(self, kind: Kind, worker: str, claim_id: str | None) -> None:
+        self.model.look_at_clock()
         delivery = self.run(self.engine.queue.claim(kind, WorkerReport(worker), claim_id=claim_id))
         self.model.look()
         self.model.sweep(kind)
@@ -153,7 +157,9 @@ class QueueMachine(RuleBasedStateMachine):
         orders = self.run(self.engine.queue.heartbeat(kind, WorkerReport(worker, "busy", thought)))
         self.model.sweep(kind)
         for job in self.model.jobs.values():
-            if job.key[0] is kind and job.held is not None and job.held.worker == worker:
+            if job.key[0] is not kind or job.held is None or job.held.worker != worker:
+                continue
+            if thought is None or job.held.claim_id is None or job.key[1] == thought:
                 self.model.renewed(job)
         about = self.model.jobs.get((kind, thought)) if thought else None
         is_held = about is not None and about.held is not None and about.held.worker == worker
@@ -319,6 +325,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def tend(self) -> None:
+        self.model.look_at_clock()
         self.run(self.engine.tend())
         for kind in Kind:
             self.model.sweep(kind)

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
+import signal
 import wave
 from pathlib import Path
 
 import pytest
 
 from jobqueue.client import Connection, HttpQueue
-from jobqueue.job import Kind, video_job_id
+from jobqueue.job import Kind, WorkerReport, video_job_id
 from jobqueue.lifecycle import State
 from tests.system.machine import Machine, job_done, job_when
 
@@ -52,6 +53,28 @@ async def test_a_worker_killed_in_mid_job_costs_no_finished_chunk(
 def _folder(machine: Machine, name: str) -> str:
     record = json.loads((machine.data_dir / f"audio-queue/processing/{name}.json").read_text())
     return str(record["organized_path"])
+
+
+async def test_a_bot_that_stands_still_for_longer_than_a_lease_counts_no_attempt(
+    machine: Machine, connection: Connection
+) -> None:
+    """As when its machine is paused: the worker went on, and only we did not hear it."""
+    bot = await machine.bot(LEASE_SECONDS="5")
+    await enqueue(connection, "j1")
+    queue, busy = HttpQueue(connection), WorkerReport("gpu-1", "busy", "j1")
+    held = await queue.claim(Kind.AUDIO, busy, claim_id="c1")
+    assert held is not None
+    await machine.kill(bot)
+    bot = await machine.bot(LEASE_SECONDS="5")  # now it has those 5 s, and not the longer ones of a new claim
+    await asyncio.sleep(1.5)  # it ticks
+    await queue.heartbeat(Kind.AUDIO, busy)
+    bot.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(7)
+    bot.send_signal(signal.SIGCONT)
+    await asyncio.sleep(2.5)  # it sweeps, and the worker's next beat is not due yet
+    assert not (await queue.heartbeat(Kind.AUDIO, busy)).lost
+    await queue.complete(held.claim, {"gofile_link": "https://example.org/recording"})
+    assert (await queue.get(Kind.AUDIO, "j1")).job.retry_count == 0
 
 
 async def test_what_a_killed_worker_left_is_cleared_by_the_next_one(

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moviepy.video.io.ffmpeg_reader import ffmpeg_parse_infos
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -43,6 +41,9 @@ class Track:
 
 def header(place: Path) -> Header | None:
     """Read a file's header; None if it has none. Blocking. For files of our own making only."""
+    # Imported when the first video is done: it takes a third of the time in which the bot starts.
+    from moviepy.video.io.ffmpeg_reader import ffmpeg_parse_infos  # noqa: PLC0415
+
     try:
         infos = ffmpeg_parse_infos(str(place))
         width, height = infos["video_size"]

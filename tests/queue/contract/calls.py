@@ -11,6 +11,7 @@ from tests.queue.engines import Engine
 LEASE_S = 90
 FIRST_LEASE_S = 15
 STUCK_S = 30 * 60
+RETRY_CAP_S = 900
 HANDED_BACK = frozenset({"fail", "release"})
 """Reports that hand a job back; told again when it is back already, they change nothing."""
 RESULT: dict[str, Json] = {"gofile_link": "https://example.org/recording"}

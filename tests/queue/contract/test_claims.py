@@ -215,8 +215,23 @@ async def test_a_claim_that_gave_up_waiting_takes_no_job_with_it(engine: Engine)
         assert await stays == "j1"
 
 
-async def _waits(engine: Engine, by: str) -> str | None:
-    delivery = await engine.workers.claim(Kind.AUDIO, WorkerReport(by), claim_id=f"of-{by}", wait_s=30)
+async def test_claims_with_the_same_id_wait_side_by_side_if_worker_or_kind_is_another(engine: Engine) -> None:
+    waiting = [
+        asyncio.ensure_future(_waits(engine, by, kind, claim_id="c1"))
+        for by, kind in (("gpu-1", Kind.AUDIO), ("gpu-2", Kind.AUDIO), ("gpu-1", Kind.VIDEO))
+    ]
+    await asyncio.sleep(0.05)
+    await enqueue(engine, "j1")
+    await enqueue(engine, "j2")
+    await engine.queue.enqueue(Kind.VIDEO, {"job_id": "v1"})
+    async with asyncio.timeout(5):
+        assert sorted(str(each) for each in await asyncio.gather(*waiting)) == ["j1", "j2", "v1"]
+
+
+async def _waits(
+    engine: Engine, by: str, kind: Kind = Kind.AUDIO, *, claim_id: str | None = None
+) -> str | None:
+    delivery = await engine.workers.claim(kind, WorkerReport(by), claim_id=claim_id or f"of-{by}", wait_s=30)
     return delivery.job.id if delivery is not None else None
 
 

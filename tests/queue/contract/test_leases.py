@@ -11,6 +11,7 @@ from tests.queue.contract.calls import (
     HANDED_BACK,
     LEASE_S,
     RESULT,
+    RETRY_CAP_S,
     STUCK_S,
     beat,
     claim_one,
@@ -60,6 +61,54 @@ async def test_a_heartbeat_renews_only_ones_own_leases(engine: Engine) -> None:
     engine.clock.advance(2)
     await engine.tend()
     assert (await state_of(engine, "j1"), await state_of(engine, "j2")) == (State.PROCESSING, State.PENDING)
+
+
+async def test_a_heartbeat_that_names_a_job_keeps_no_other_of_the_same_worker(engine: Engine) -> None:
+    """A worker that died and came again under its old name: what it had before goes to somebody else."""
+    await started(engine, "before")
+    now = await started(engine, "now")
+    for _ in range(2):
+        engine.clock.advance(LEASE_S - 1)
+        assert not await beat(engine, job_id="now")
+    assert await state_of(engine, "before") is State.PENDING
+    await engine.workers.complete(now.claim, RESULT)
+
+
+async def test_a_worker_that_says_it_has_nothing_to_do_keeps_nothing(engine: Engine) -> None:
+    await started(engine)
+    engine.clock.advance(LEASE_S - 1)
+    await engine.workers.heartbeat(Kind.AUDIO, WorkerReport("gpu-1"))
+    engine.clock.advance(2)
+    await engine.tend()
+    assert await state_of(engine) is State.PENDING
+
+
+async def test_a_heartbeat_on_the_way_before_the_work_began_keeps_the_new_job(engine: Engine) -> None:
+    await enqueue(engine, "j1")
+    held = await claim_one(engine)
+    await engine.workers.heartbeat(Kind.AUDIO, WorkerReport("gpu-1"))
+    engine.clock.advance(LEASE_S - 1)
+    await engine.workers.complete(held.claim, RESULT)
+
+
+async def test_a_worker_that_is_busy_and_does_not_say_with_what_keeps_all(engine: Engine) -> None:
+    held = await started(engine)
+    for _ in range(3):
+        engine.clock.advance(LEASE_S - 1)
+        await beat(engine, job_id=None)
+    await engine.workers.complete(held.claim, RESULT)
+
+
+async def test_the_plain_clients_job_is_kept_by_whatever_it_says(engine: Engine) -> None:
+    await enqueue(engine, "j1")
+    held = await claim_one(engine, claim_id=None)
+    engine.clock.advance(LEASE_S)
+    await engine.workers.progress(held.claim, Progress(50))
+    engine.clock.advance(STUCK_S - LEASE_S - 1)
+    await beat(engine, job_id="another")
+    engine.clock.advance(LEASE_S - 1)
+    await engine.tend()
+    assert await state_of(engine) is State.PROCESSING
 
 
 async def test_a_silent_worker_loses_its_job_to_the_next_one(engine: Engine) -> None:
@@ -286,6 +335,35 @@ async def test_the_order_holds_when_the_wall_clock_is_set_back(engine: Engine) -
         "first",
         "third",
     ]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_backoff_ends_in_time_when_the_wall_clock_is_set_back(engine: Engine, restarts: bool) -> None:
+    await engine.workers.fail((await started(engine)).claim, "no luck")
+    await enqueue(engine, "later", not_before="2030-01-01T00:00:00Z")
+    engine.clock.set_wall_clock(engine.clock.now() - 24 * 3600)
+    if restarts:
+        await engine.restart()
+    await engine.tend()
+    engine.clock.advance(RETRY_CAP_S + 1)
+    assert (await claim_one(engine, claim_id="c2")).job.id == "j1"
+    assert await engine.workers.claim(Kind.AUDIO, WorkerReport("gpu-1"), claim_id="c3") is None
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_job_accepted_while_the_clock_was_ahead_keeps_its_place(
+    engine: Engine, restarts: bool
+) -> None:
+    right = engine.clock.now()
+    engine.clock.set_wall_clock(right + 365 * 24 * 3600)
+    await enqueue(engine, "first")
+    engine.clock.set_wall_clock(right)
+    if restarts:
+        await engine.restart()
+    await engine.tend()
+    engine.clock.advance(1)
+    await enqueue(engine, "second")
+    assert (await claim_one(engine)).job.id == "first"
 
 
 async def test_a_job_from_a_machine_whose_clock_is_ahead_does_not_wait_for_ever(engine: Engine) -> None:
