@@ -95,6 +95,7 @@ class Admission:
                     raise JobInvalid({"job_id": "another job has this id"})
                 # A person has put the job back: it starts anew; a file in its old folder is history.
                 await on_disk(lambda: old.unlink(missing_ok=True))
+                fields.pop("not_before", None)
             self._leases.end(kind, job_id)
             try:
                 await uninterrupted(self._accept(kind, job_id, fields, path))

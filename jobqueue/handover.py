@@ -233,12 +233,9 @@ class Handover:
         One that names a job is about no other: a worker may have died and come again under
         the same name, and what it had before must not live on.
         """
-        if lease.claim_id is None:
+        if lease.claim_id is None or worker.current_job is None:
             return True  # a plain client tells nothing of its job
-        if worker.current_job is not None:
-            return worker.current_job == lease.job.id
-        is_new = self._clock.monotonic() - lease.granted_at < self._policy.first_lease_s
-        return is_new or worker.status != "online"
+        return worker.current_job == lease.job.id
 
     async def progress(self, claim: Claim, progress: Progress) -> bool:
         """Whether a person has cancelled the job. Raises: JobNotFound, LeaseLost."""

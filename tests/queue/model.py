@@ -108,7 +108,7 @@ class Model:
     # --- events
 
     def look_at_clock(self) -> None:
-        """If it was set back, what came later has come now, and what is tried again waits no longer than ever."""
+        """If it was set back, what came later has come now, and no retry waits longer than ever."""
         before, self.ahead_s = self.ahead_s, self.clock.now() - self.clock.monotonic()
         if before - self.ahead_s > 1.0:
             self.set_back()

@@ -74,13 +74,12 @@ async def test_a_heartbeat_that_names_a_job_keeps_no_other_of_the_same_worker(en
     await engine.workers.complete(now.claim, RESULT)
 
 
-async def test_a_worker_that_says_it_has_nothing_to_do_keeps_nothing(engine: Engine) -> None:
-    await started(engine)
-    engine.clock.advance(LEASE_S - 1)
-    await engine.workers.heartbeat(Kind.AUDIO, WorkerReport("gpu-1"))
-    engine.clock.advance(2)
-    await engine.tend()
-    assert await state_of(engine) is State.PENDING
+async def test_a_heartbeat_that_names_no_job_keeps_all_of_its_worker(engine: Engine) -> None:
+    held = await started(engine)
+    for _ in range(3):
+        engine.clock.advance(LEASE_S - 1)
+        await engine.workers.heartbeat(Kind.AUDIO, WorkerReport("gpu-1"))
+    await engine.workers.complete(held.claim, RESULT)
 
 
 async def test_a_heartbeat_on_the_way_before_the_work_began_keeps_the_new_job(engine: Engine) -> None:
