@@ -242,6 +242,7 @@ class Handover:
         entry = self._ledger.entry(claim.kind, claim.job_id)
         if entry.state is State.CANCELLED and self._tokens.proves(claim, entry.epoch):
             return True
+        await self._outcomes.sweep(claim.kind)
         async with self._ledger.lock(claim.kind, claim.job_id):
             lease = await self._outcomes.held(claim)
         before, lease.progress = lease.progress, progress

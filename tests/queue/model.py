@@ -60,6 +60,8 @@ class Model:
     jobs: dict[Key, ModelJob] = field(default_factory=dict)
     ahead_s: float = 0.0
     """The wall clock before the other, as it was looked at last."""
+    was_set_back: bool = False
+    """Whether jobs may be older than the clock that made them: their order is not promised then."""
 
     def __post_init__(self) -> None:
         self.look_at_clock()
@@ -111,6 +113,7 @@ class Model:
         """If it was set back, what came later has come now, and no retry waits longer than ever."""
         before, self.ahead_s = self.ahead_s, self.clock.now() - self.clock.monotonic()
         if before - self.ahead_s > 1.0:
+            self.was_set_back = True
             self.set_back()
 
     def set_back(self) -> None:

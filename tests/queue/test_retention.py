@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from jobqueue.retention import rounds as retention
 from jobqueue.directory import DirectoryQueue
 from jobqueue.errors import JobNotFound, QueueUnwritable
 from jobqueue.job import Delivery, Job, Json, Kind, WorkerReport
 from jobqueue.lifecycle import State
 from jobqueue.outbox import News
 from jobqueue.policy import DAY_S, KeepPolicy, QueuePolicy
+from jobqueue.retention import rounds as retention
 from tests.clock import FakeClock
 from tests.profiles import PlainProfiles
 
