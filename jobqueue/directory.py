@@ -21,7 +21,7 @@ from jobqueue.disk import on_disk
 from jobqueue.diskguard import DiskGuard
 from jobqueue.errors import AlreadyOwned, JobNotFound, QueueUnwritable
 from jobqueue.feed import Feed
-from jobqueue.filesystem import file_system_of
+from jobqueue.filesystem import REMOTE, file_system_of
 from jobqueue.folders import JobFolders
 from jobqueue.handover import Handover
 from jobqueue.index import Entry
@@ -183,8 +183,8 @@ class DirectoryQueue:
 
     def _prepare(self) -> dict[Kind, list[Entry]]:
         self._folders.make()
-        if (found := file_system_of(self._data_dir)).is_remote:
-            log.warning("%s lies on %s: locks and syncs may not hold there", self._data_dir, found.kind)
+        if (kind := file_system_of(self._data_dir)) in REMOTE:
+            log.warning("%s lies on %s: locks and syncs may not hold there", self._data_dir, kind)
         for name in ("logs", "files", "outbox", "images", "voices", *(f"workers/{kind}" for kind in Kind)):
             durable.make_folder(self._data_dir / name)
         recovery.clear_orphans(self._folders)

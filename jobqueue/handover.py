@@ -1,4 +1,4 @@
-"""How jobs pass between the queue and the workers: claims, leases, and what comes back."""
+"""How jobs go out to workers and stay with them: claims, heartbeats, progress."""
 
 import asyncio
 import logging
